@@ -1,0 +1,59 @@
+"""polytask: one text model for all your language tasks, and proof of whether sharing helped."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from polytask.api import (
+        Evaluation,
+        Predictor,
+        Trained,
+        check,
+        evaluate,
+        info,
+        load,
+        quickstart,
+        sample,
+        schema,
+        train,
+    )
+    from polytask.errors import (
+        ConfigError,
+        DataError,
+        MissingExtra,
+        PolytaskError,
+        RunError,
+        TrainingError,
+    )
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "Evaluation",
+    "MissingExtra",
+    "PolytaskError",
+    "Predictor",
+    "RunError",
+    "Trained",
+    "TrainingError",
+    "check",
+    "evaluate",
+    "info",
+    "load",
+    "quickstart",
+    "sample",
+    "schema",
+    "train",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Loads a name when it is first asked for: `import polytask` waits for no torch."""
+    if name not in __all__:
+        raise AttributeError(f"module 'polytask' has no attribute '{name}'")
+    home = "polytask.errors" if name.endswith(("Error", "Extra")) else "polytask.api"
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

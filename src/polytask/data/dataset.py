@@ -1,0 +1,120 @@
+"""The `data:` section of an experiment file: where its splits lie and which rows are used."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from polytask.data.cleaning import Cleaning
+from polytask.data.columns import LABEL, TEXT, Need
+from polytask.data.files import Source
+from polytask.data.filters import Condition, Filter, filtered
+from polytask.data.hub import open_split
+from polytask.data.readers import Format, open_source
+from polytask.data.records import Records
+from polytask.data.sampling import cut_dev, sample
+from polytask.data.tables import read_records
+from polytask.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """The records to train on, to choose by and, if there are any, to report on.
+
+    notes: what was done to the files' rows, in plain sentences.
+    """
+
+    train: Records
+    dev: Records
+    test: Records | None
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSet:
+    """Where the splits of a data set lie, and which of their rows are used.
+
+    train, dev, test: files; with `datasets`, the names of splits.
+    datasets: a folder written by datasets.save_to_disk, or a name on the Hugging Face hub.
+    format, columns: for endings that do not say it, and for files without a header.
+    where: keeps the rows of all splits whose column has the given value or one of the given
+    values, or none of them with `not:`.
+    limit: so many rows of train, drawn at random; fewer are always among more.
+    dev_share: the share of train that becomes dev if no dev is given.
+    """
+
+    train: str
+    dev: str | None = None
+    test: str | None = None
+    datasets: str | None = None
+    format: Format | None = None
+    columns: list[str] | None = None
+    where: dict[str, Condition] | None = None
+    limit: int | None = None
+    dev_share: float = 0.1
+    clean: Cleaning | None = None
+    language: str | None = None
+    licence: str | None = None
+    about: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise ConfigError(f"limit: expected a number of at least 1, got {self.limit}.")
+        if not 0 < self.dev_share < 1:
+            raise ConfigError(
+                f"dev_share: expected a number between 0 and 1, got {self.dev_share}."
+            )
+        if self.datasets is not None and (self.format is not None or self.columns is not None):
+            raise ConfigError("format, columns: have no effect with `datasets:`. Drop them.")
+        self._filters()
+
+    def load(self, needs: Mapping[str, Need], *, base: Path, cache: Path, seed: int) -> Splits:
+        """Reads the needed columns of all splits; paths are seen from `base`.
+
+        The rows drawn for dev and for `limit` depend on the seed and on the rows of train alone.
+        Raises DataError, ConfigError.
+        """
+        notes: list[str] = []
+        train = self._read(self.train, needs, base, cache, notes)
+        test = None if self.test is None else self._read(self.test, needs, base, cache, notes)
+        if self.dev is not None:
+            dev = self._read(self.dev, needs, base, cache, notes)
+        else:
+            train, dev = self._cut(train, needs, seed, notes)
+        if self.limit is not None:
+            notes.append(f"limit: {min(self.limit, len(train))} of {len(train)} train rows.")
+            train = sample(train, self.limit, seed)
+        return Splits(train, dev, test, notes)
+
+    def _filters(self) -> list[Filter]:
+        return [Filter.of(column, given) for column, given in (self.where or {}).items()]
+
+    def _read(
+        self, name: str, needs: Mapping[str, Need], base: Path, cache: Path, notes: list[str]
+    ) -> Records:
+        filters = self._filters()
+        for each in filters:
+            need = needs.get(each.column)
+            if need is not None and need.type not in (LABEL, TEXT):
+                found = f"a task reads it as {need.type.name}"
+                raise ConfigError(f"where.{each.column}: filters compare one label a row; {found}.")
+        only_filtered = {each.column: Need(LABEL, required=False) for each in filters}
+        records = read_records(self._open(name, base), {**only_filtered, **needs}, cache=cache)
+        kept = filtered(records, filters)
+        if filters:
+            notes.append(f"where: {len(kept)} of {len(records)} rows of {records.path} kept.")
+        return kept
+
+    def _open(self, name: str, base: Path) -> Source:
+        if self.datasets is not None:
+            return open_split(self.datasets, name, base=base)
+        return open_source(name, base=base, format=self.format, columns=self.columns)
+
+    def _cut(
+        self, train: Records, needs: Mapping[str, Need], seed: int, notes: list[str]
+    ) -> tuple[Records, Records]:
+        label = next((name for name, need in needs.items() if need.type is LABEL), None)
+        texts = [name for name, need in needs.items() if need.required]
+        rest, dev = cut_dev(train, self.dev_share, texts=texts, label=label, seed=seed)
+        manner = "" if label is None else f" in the proportions of '{label}'"
+        notes.append(f"dev: {len(dev)} of {len(train)} rows of {train.path} set apart{manner}.")
+        return rest, dev

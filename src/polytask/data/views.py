@@ -1,0 +1,100 @@
+"""How a task sees a record: the text it reads and the encoder rows that become of it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from polytask.data.cleaning import Cleaning, clean
+from polytask.data.columns import TEXT, WORDS, Need
+from polytask.data.records import Record
+from polytask.data.words import joined_spans, split_words
+from polytask.errors import ConfigError
+
+Segment = str | list[str]
+"""A stretch of one encoder row: a text, or words that are already split."""
+
+Row = tuple[Segment, ...]
+"""The one or two segments of an encoder row."""
+
+Pairing = Literal["cross", "towers", "cosine"]
+
+
+class View(ABC):
+    """Which encoder rows a record becomes. Tasks with an equal view of a data set share a pass."""
+
+    @property
+    @abstractmethod
+    def needs(self) -> Mapping[str, Need]:
+        """The text columns the view reads."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What tells this view from others of the same data set."""
+
+    @abstractmethod
+    def rows(self, record: Record, cleaning: Cleaning | None) -> list[Row]:
+        """The encoder rows of one record, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextView(View):
+    """One text or a pair of texts, raw or split into words; a pair in one row or in two towers."""
+
+    columns: tuple[str, ...]
+    is_split: bool = False
+    has_towers: bool = False
+
+    @property
+    def needs(self) -> Mapping[str, Need]:
+        """One text column or two."""
+        kind = WORDS if self.is_split else TEXT
+        return {column: Need(kind, required=True) for column in self.columns}
+
+    @property
+    def name(self) -> str:
+        """The columns, and whether they are encoded apart."""
+        return ("|" if self.has_towers else "+").join(self.columns)
+
+    def rows(self, record: Record, cleaning: Cleaning | None) -> list[Row]:
+        """One row of one or two segments, or one row for each tower."""
+        segments = [self._segment(record[column], cleaning) for column in self.columns]
+        return [(segment,) for segment in segments] if self.has_towers else [tuple(segments)]
+
+    def _segment(self, value: object, cleaning: Cleaning | None) -> Segment:
+        if not self.is_split:
+            text = cast(str, value)
+            return clean(text, cleaning).text or text if cleaning else text
+        words = word_texts(value)
+        return [clean(word, cleaning).text or word for word in words] if cleaning else words
+
+
+def text_view(
+    text: str | list[str] | None, words: str | list[str] | None, pair: Pairing = "cross"
+) -> TextView:
+    """The view that the keys `text`, `words` and `pair` of a task describe. Raises ConfigError."""
+    given = words if text is None else text
+    if given is None or (text is not None and words is not None):
+        raise ConfigError("name the column to read: either `text:` or `words:`")
+    columns = (given,) if isinstance(given, str) else tuple(given)
+    if not 1 <= len(columns) <= 2 or len(set(columns)) != len(columns):
+        raise ConfigError(f"`{'text' if words is None else 'words'}:` takes one column or two")
+    if pair != "cross" and len(columns) == 1:
+        raise ConfigError(f"`pair: {pair}` needs two columns")
+    return TextView(columns, is_split=words is not None, has_towers=pair != "cross")
+
+
+def word_texts(value: object) -> list[str]:
+    """The words of a value of a word column: as given, or split from raw text at prediction."""
+    if isinstance(value, str):
+        return [value[start:end] for start, end in split_words(value)]
+    return list(cast(Sequence[str], value))
+
+
+def word_spans(value: object) -> tuple[str, list[tuple[int, int]]]:
+    """The user's text and the character span of each of its words in it."""
+    if isinstance(value, str):
+        return value, split_words(value)
+    words = cast(Sequence[str], value)
+    return " ".join(words), joined_spans(words)

@@ -1,0 +1,41 @@
+"""Word boundaries of raw text, for tasks that label words."""
+
+import re
+from collections.abc import Sequence
+
+# Scripts written without spaces stand one character a word, as their tagging data sets do.
+_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
+_LETTER = rf"[^\W_{_UNSPACED}]"
+_WORD = re.compile(
+    rf"[{_UNSPACED}]|['’]s\b|{_LETTER}+(?:(?!['’]s\b)(?:[,:](?=\d)|['’_.@/\-]+){_LETTER}+)*"
+    r"(?:[\u0300-\u036f\u200c\u200d]+)?|\S(?:[\ufe0f\U0001f3fb-\U0001f3ff]|\u200d\S)*"
+)
+_URL = re.compile(r"https?://\S+|\S+@\S+\.\w+")
+
+
+def split_words(text: str) -> list[tuple[int, int]]:
+    """Character spans of the words of a text: runs of letters and digits, single marks, single Han.
+
+    A mark between two letters or digits stays inside (`don't`, `3.5`, `0x80-07`, `e-mail`); a
+    possessive or short `'s` stands apart. Web and mail addresses are one word.
+    """
+    spans: list[tuple[int, int]] = []
+    position = 0
+    for link in _URL.finditer(text):
+        spans += _plain(text, position, link.start())
+        spans.append(link.span())
+        position = link.end()
+    return spans + _plain(text, position, len(text))
+
+
+def _plain(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    return [match.span() for match in _WORD.finditer(text, start, end)]
+
+
+def joined_spans(words: Sequence[str]) -> list[tuple[int, int]]:
+    """Character spans of words in the text that joins them with single spaces."""
+    spans, position = [], 0
+    for word in words:
+        spans.append((position, position + len(word)))
+        position += len(word) + 1
+    return spans

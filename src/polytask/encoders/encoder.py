@@ -1,0 +1,47 @@
+"""The contracts of encoders: where one comes from, and what it does with tokens."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from polytask.data.batching import Inputs
+from polytask.data.tokeniser import Tokeniser
+
+Texts = Callable[[], Iterator[str]]
+"""The training texts of all tasks, word by word or whole, to learn a tokeniser from."""
+
+Note = Callable[[str], None]
+"""Takes a plain sentence for the journal."""
+
+
+class Encoder(nn.Module, ABC):
+    """Tokens to hidden states: the part that all tasks share."""
+
+    tokeniser: Tokeniser
+    width: int
+
+    @abstractmethod
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Hidden states of shape (rows, tokens, width)."""
+
+    @abstractmethod
+    def blocks(self) -> Sequence[Sequence[nn.Parameter]]:
+        """The parameters in use, from the embeddings up, in the order that data passes them."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Weights as safetensors, configuration and tokeniser as JSON, into an existing folder."""
+
+
+class EncoderSource(ABC):
+    """An `encoder:` section: makes an encoder for training, or opens one that was saved."""
+
+    @abstractmethod
+    def create(self, texts: Texts, *, base: Path, note: Note) -> Encoder:
+        """The encoder to start training from. `base` is the folder of the experiment file."""
+
+    @abstractmethod
+    def open(self, folder: Path) -> Encoder:
+        """The encoder that `Encoder.save` wrote into `folder`."""

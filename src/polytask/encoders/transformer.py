@@ -1,0 +1,109 @@
+"""An encoder around any Hugging Face text encoder, pretrained or not."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+
+from polytask.data.batching import Inputs
+from polytask.data.tokeniser import Tokeniser
+from polytask.encoders.encoder import Encoder
+from polytask.encoders.guard import safe_config
+from polytask.errors import ConfigError, RunError
+
+_AFTER_THE_LAYERS = ("final_norm", "final_layer_norm", "norm.", "layernorm")
+
+
+class Transformer(Encoder):
+    """Hidden states of the last layer of a transformer; the encoder half of an encoder-decoder."""
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, *, max_tokens: int
+    ) -> None:
+        super().__init__()
+        limit = getattr(model.config, "max_position_embeddings", None)
+        if limit and max_tokens > limit and model.config.model_type not in ("t5", "mt5"):
+            raise ConfigError(f"max_tokens: {max_tokens} is more than the encoder's {limit}")
+        self.model = model
+        self.tokenizer = tokenizer
+        self.tokeniser = Tokeniser(
+            tokenizer.backend_tokenizer, max_tokens=max_tokens, pad_id=tokenizer.pad_token_id or 0
+        )
+        self.width = int(model.config.hidden_size)
+        self._has_segments = (getattr(model.config, "type_vocab_size", 0) or 0) > 1
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Hidden states of the last layer."""
+        segments = {"token_type_ids": inputs.segment_ids} if self._has_segments else {}
+        output = self._encoder(
+            input_ids=inputs.token_ids, attention_mask=inputs.mask.long(), **segments
+        )
+        hidden: Tensor = output.last_hidden_state  # (rows, tokens, width)
+        return hidden
+
+    def blocks(self) -> Sequence[Sequence[nn.Parameter]]:
+        """Embeddings first, then one block a layer; the pooler, which nothing reads, is left out."""
+        layers = self._layers()
+        in_layers = {id(p) for layer in layers for p in layer.parameters()}
+        below: list[nn.Parameter] = []
+        above: list[nn.Parameter] = []
+        for name, parameter in self._encoder.named_parameters():
+            if id(parameter) not in in_layers and not name.startswith("pooler."):
+                is_above = name.startswith(_AFTER_THE_LAYERS)
+                (above if is_above else below).append(parameter)
+        blocks = [list(layer.parameters()) for layer in layers]
+        blocks[-1] += above
+        return [below, *blocks]
+
+    def save(self, folder: Path) -> None:
+        """What `AutoModel.from_pretrained` and `AutoTokenizer.from_pretrained` load."""
+        self.model.save_pretrained(folder, safe_serialization=True)
+        self.tokenizer.save_pretrained(folder)
+
+    @property
+    def _encoder(self) -> nn.Module:
+        if getattr(self.model.config, "is_encoder_decoder", False):
+            half: nn.Module = self.model.get_encoder()
+            return half
+        return self.model
+
+    def _layers(self) -> nn.ModuleList:
+        lists = [m for m in self._encoder.modules() if isinstance(m, nn.ModuleList) and len(m)]
+        return max(lists, key=lambda found: sum(p.numel() for p in found.parameters()))
+
+
+def open_transformer(
+    folder: Path,
+    *,
+    max_tokens: int,
+    dropout: float | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Transformer:
+    """The transformer and tokeniser of a local folder: safetensors only, no code from the folder.
+
+    Raises RunError if the folder cannot be used.
+    """
+    config = safe_config(folder)
+    if dropout is not None:
+        for key in config.to_dict():
+            if key.endswith("dropout_prob") or key in ("dropout", "dropout_rate", "mlp_dropout"):
+                setattr(config, key, dropout)
+    try:
+        model = AutoModel.from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, use_fast=True, local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        raise RunError(f"{folder}: this encoder does not load: {str(error).strip()}") from error
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise RunError(f"{folder}: needs a fast tokeniser (tokenizer.json), found none")
+    return Transformer(model, tokenizer, max_tokens=max_tokens)

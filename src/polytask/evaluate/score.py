@@ -1,0 +1,67 @@
+"""Scores of every task on one split, and the same without rows that stand in the training data."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from polytask.data.feed import Feed
+from polytask.evaluate.predict import predict
+from polytask.heads import Prediction, Scores
+from polytask.model import MultiTaskModel
+from polytask.tasks import Task
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """Predictions of one task for every record of a feed, and their scores.
+
+    `unseen` scores only records whose text does not occur in any training split; None where every
+    record is unseen or that was not asked for.
+    """
+
+    feed: Feed
+    predictions: Sequence[Prediction]
+    scores: Scores
+    unseen: Scores | None = None
+    num_seen: int = 0
+
+
+def score_tasks(
+    model: MultiTaskModel,
+    feeds: Mapping[str, Feed],
+    tasks: Mapping[str, Sequence[Task]],
+    *,
+    seen: Callable[[Feed], np.ndarray] | None = None,
+) -> dict[str, TaskResult]:
+    """Scores by task over the feeds of one split; `tasks` names the tasks of each feed.
+
+    `seen` tells for a feed which of its records occur in training data: (records,), true or false.
+    """
+    results: dict[str, TaskResult] = {}
+    for name, feed in feeds.items():
+        predictions = predict(model, feed, tasks[name])
+        is_seen = seen(feed) if seen else np.zeros(len(feed), bool)
+        for task in tasks[name]:
+            results[task.name] = _result(task, feed, predictions[task.name], is_seen)
+    return results
+
+
+def _result(
+    task: Task, feed: Feed, predictions: Sequence[Prediction], is_seen: np.ndarray
+) -> TaskResult:
+    columns = [*task.head.needs, *task.head.view.needs]
+    golds = [task.head.gold(record) for some in feed.records.batches(columns) for record in some]
+    labelled = [i for i, gold in enumerate(golds) if gold is not None]
+    fresh = [i for i in labelled if not is_seen[i]]
+
+    def scores(places: Sequence[int]) -> Scores:
+        return task.head.score([golds[i] for i in places], [predictions[i] for i in places])
+
+    return TaskResult(
+        feed=feed,
+        predictions=predictions,
+        scores=scores(labelled),
+        unseen=scores(fresh) if len(fresh) < len(labelled) else None,
+        num_seen=len(labelled) - len(fresh),
+    )

@@ -1,0 +1,12 @@
+"""Heads: one file per kind of task. This dict names them; nothing outside the folder asks which."""
+
+from collections.abc import Mapping
+
+from polytask.heads.classify import Classify
+from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores
+from polytask.heads.regress import Regress
+from polytask.heads.tag import Tag
+
+HEADS: Mapping[str, type[Head]] = {"classify": Classify, "regress": Regress, "tag": Tag}
+
+__all__ = ["HEADS", "IGNORE", "Gold", "Head", "Prediction", "Scores"]

@@ -1,0 +1,172 @@
+"""`kind: classify`: one of several labels for a text or a pair."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Literal, cast
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as nnf
+
+from polytask.data.batching import Inputs
+from polytask.data.columns import LABEL, Need
+from polytask.data.records import Record
+from polytask.data.views import text_view
+from polytask.errors import DataError, did_you_mean
+from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores, pair_features, pool_mean
+from polytask.metrics.classes import accuracy, class_table, confusion
+
+
+class Classify(Head):
+    """One of several labels for a text or a pair of texts (sentiment, topic, intent, inference)."""
+
+    def __init__(
+        self,
+        *,
+        label: str = "label",
+        text: str | list[str] | None = None,
+        words: str | list[str] | None = None,
+        pair: Literal["cross", "towers"] = "cross",
+        labels: list[str] | None = None,
+        class_weights: Literal["balanced"] | dict[str, float] | None = None,
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
+    ) -> None:
+        super().__init__()
+        self.view = text_view(text, words, pair)
+        self.column = label
+        self.labels = list(labels or ())
+        self.class_weights = class_weights
+        self.has_towers = pair == "towers"
+        self.dropout = nn.Dropout(dropout)
+        self._are_given = labels is not None
+        self._weights: list[float] = []
+
+    @property
+    def needs(self) -> Mapping[str, Need]:
+        """The label column."""
+        return {self.column: Need(LABEL, required=False)}
+
+    @property
+    def headline(self) -> str:
+        """Accuracy."""
+        return "accuracy"
+
+    def fit(self, records: Iterable[Record]) -> list[str]:
+        """Learns the labels, in alphabetical order unless they are given, and their weights."""
+        counts = self._count(records)
+        unknown = [label for label in counts if self._are_given and label not in self.labels]
+        if unknown:
+            raise DataError(
+                f"label '{unknown[0]}' is not given. {did_you_mean(unknown[0], self.labels)}"
+            )
+        if not self._are_given:
+            self.labels = sorted(counts)
+        if len(counts) < 2:
+            raise DataError(
+                f"column '{self.column}' holds {len(counts)} different labels, but 2 are needed"
+            )
+        self._weights = self._weigh(counts)
+        return [f"label '{name}' is seen once" for name in self.labels if counts[name] == 1]
+
+    def _weigh(self, counts: Mapping[str, int]) -> list[float]:
+        if self.class_weights is None:
+            return []
+        if isinstance(self.class_weights, dict):
+            for name in self.class_weights:
+                if name not in self.labels:
+                    raise DataError(
+                        f"class_weights: '{name}' is no label. {did_you_mean(name, self.labels)}"
+                    )
+            return [self.class_weights.get(name, 1.0) for name in self.labels]
+        total = sum(counts.values())
+        return [total / (len(counts) * max(counts[name], 1)) for name in self.labels]
+
+    def facts(self) -> dict[str, object]:
+        """Labels, and their weights where there are any."""
+        return {"labels": self.labels, "class_weights": self._weights}
+
+    def restore(self, facts: Mapping[str, object]) -> None:
+        """Takes back labels and weights."""
+        self.labels = list(cast(list[str], facts["labels"]))
+        self._weights = list(cast(list[float], facts["class_weights"]))
+
+    def attach(self, width: int) -> None:
+        """One linear layer."""
+        self.project = nn.Linear(width * (4 if self.has_towers else 1), len(self.labels))
+        self.index = {label: i for i, label in enumerate(self.labels)}
+        weights = torch.tensor(self._weights) if self._weights else None
+        self.register_buffer("label_weights", weights, persistent=False)
+
+    def problem(self, record: Record) -> str | None:
+        """A label that was not in the training data."""
+        label = self.gold(record)
+        if label is None or label in self.labels:
+            return None
+        return f"label '{label}' is not one of the labels. {did_you_mean(label, self.labels)}"
+
+    def gold(self, record: Record) -> str | None:
+        """The label."""
+        return cast(str | None, record.get(self.column))
+
+    def targets(self, records: Sequence[Record], inputs: Inputs) -> dict[str, Tensor]:
+        """labels: (records,)."""
+        labels = [self.gold(record) for record in records]
+        places = [IGNORE if label is None else self.index[label] for label in labels]
+        return {"labels": torch.tensor(places)}
+
+    def count(self, targets: Mapping[str, Tensor]) -> int:
+        """Records with a label."""
+        return int((targets["labels"] != IGNORE).sum())
+
+    def forward(self, hidden: Tensor, inputs: Inputs) -> Tensor:
+        """Logits of shape (records, labels)."""
+        pooled = pool_mean(hidden, inputs.mask)  # (rows, width)
+        features = pair_features(pooled) if self.has_towers else pooled
+        logits: Tensor = self.project(self.dropout(features))  # (records, labels)
+        return logits
+
+    def loss(self, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+        """Cross-entropy, times the weight of the gold label."""
+        return nnf.cross_entropy(
+            logits.float(),
+            targets["labels"],
+            weight=cast(Tensor | None, self.label_weights),
+            ignore_index=IGNORE,
+            reduction="sum",
+        )
+
+    def decode(self, logits: Tensor, records: Sequence[Record], inputs: Inputs) -> list[Prediction]:
+        """`{"label": text, "probability": number}`."""
+        probability, place = logits.float().softmax(-1).max(-1)  # (records,)
+        return [
+            {"label": self.labels[i], "probability": round(p, 6)}
+            for i, p in zip(place.tolist(), probability.tolist(), strict=True)
+        ]
+
+    def score(self, gold: Sequence[Gold], predicted: Sequence[Prediction]) -> Scores:
+        """Accuracy, macro F1, the table of classes and the confusion matrix."""
+        truth = cast(Sequence[str], gold)
+        answers = [cast(str, prediction["label"]) for prediction in predicted]
+        table = class_table(truth, answers, self.labels)
+        macro = next(
+            (row.f1 for row in table.averages if row.label.startswith("macro")), float("nan")
+        )
+        return Scores(
+            metrics={"accuracy": accuracy(truth, answers), "macro_f1": macro},
+            count=len(truth),
+            table=table,
+            labels=self.labels,
+            confusion=confusion(truth, answers, self.labels),
+        )
+
+    def label_counts(self, records: Iterable[Record]) -> tuple[dict[str, int], int, float]:
+        """Counts of labels, records without one, share of the most frequent."""
+        kept = list(records)
+        counts = self._count(kept)
+        labelled = sum(counts.values())
+        best = max(counts.values(), default=0) / labelled if labelled else float("nan")
+        return dict(counts.most_common()), len(kept) - labelled, best
+
+    def _count(self, records: Iterable[Record]) -> Counter[str]:
+        return Counter(label for record in records if (label := self.gold(record)) is not None)

@@ -1,0 +1,139 @@
+"""The contract of heads: the last part of one task, and all that knows what the task means."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from polytask.data.batching import Inputs
+from polytask.data.columns import Need
+from polytask.data.records import Record
+from polytask.data.views import View
+from polytask.metrics.table import Table
+
+IGNORE = -100
+"""Target of a place without a gold label."""
+
+Prediction = dict[str, object]
+"""What a task says of a record: plain values, ready for JSON."""
+
+Gold = object
+"""What `Head.gold` gives and `Head.score` takes: the gold labels of one record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """How well predictions meet gold labels.
+
+    metrics: by name, the headline first, nan where there is too little data. table: one row a
+    class. labels and confusion: gold by row, predicted by column.
+    """
+
+    metrics: Mapping[str, float]
+    count: int
+    table: Table | None = None
+    labels: Sequence[str] = ()
+    confusion: Sequence[Sequence[int]] = ()
+    notes: Sequence[str] = field(default_factory=tuple)
+
+    @property
+    def headline(self) -> tuple[str, float]:
+        """Name and value of the first metric: higher is better, 1 is perfect."""
+        return next(iter(self.metrics.items()))
+
+
+class Head(nn.Module, ABC):
+    """The last part of one task: from hidden states to predictions, from gold labels to a loss.
+
+    Only the head knows what its task means. Training, evaluation, prediction, serving and export
+    speak these verbs and never ask which head they hold. A head is made from its YAML section,
+    learns its labels with `fit` (or takes them back with `restore`), then gets its weights with
+    `attach`.
+    """
+
+    view: View
+
+    @property
+    @abstractmethod
+    def needs(self) -> Mapping[str, Need]:
+        """The label columns it reads."""
+
+    @property
+    @abstractmethod
+    def headline(self) -> str:
+        """Name of the first metric of `score`."""
+
+    @abstractmethod
+    def fit(self, records: Iterable[Record]) -> list[str]:
+        """Learns labels and scales from the training records; gives warnings as plain sentences.
+
+        Raises DataError if the records cannot train this head.
+        """
+
+    @abstractmethod
+    def facts(self) -> dict[str, object]:
+        """What `fit` learned, as plain JSON values."""
+
+    @abstractmethod
+    def restore(self, facts: Mapping[str, object]) -> None:
+        """Takes back what `facts` gave."""
+
+    @abstractmethod
+    def attach(self, width: int) -> None:
+        """Makes the weights for hidden states of this width."""
+
+    @abstractmethod
+    def problem(self, record: Record) -> str | None:
+        """What is wrong with the labels of a record, or None. A missing label is no problem."""
+
+    @abstractmethod
+    def gold(self, record: Record) -> Gold | None:
+        """The gold labels of a record, or None if it has none."""
+
+    @abstractmethod
+    def targets(self, records: Sequence[Record], inputs: Inputs) -> dict[str, Tensor]:
+        """Gold labels as named tensors, `IGNORE` or nan where a record has none."""
+
+    @abstractmethod
+    def count(self, targets: Mapping[str, Tensor]) -> int:
+        """How many targets count: what `loss` is to be divided by for a mean."""
+
+    @abstractmethod
+    def forward(self, hidden: Tensor, inputs: Inputs) -> Tensor:
+        """Logits from hidden states of shape (rows, tokens, width)."""
+
+    @abstractmethod
+    def loss(self, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+        """Summed loss, a scalar.
+
+        Divided by the `count` of a whole step it adds up to an exact mean over passes and ranks.
+        """
+
+    @abstractmethod
+    def decode(self, logits: Tensor, records: Sequence[Record], inputs: Inputs) -> list[Prediction]:
+        """One prediction per record, in the order of the batch."""
+
+    @abstractmethod
+    def score(self, gold: Sequence[Gold], predicted: Sequence[Prediction]) -> Scores:
+        """Metrics over records that have gold labels."""
+
+    @abstractmethod
+    def label_counts(self, records: Iterable[Record]) -> tuple[dict[str, int], int, float]:
+        """How often each label occurs, how many records have none, the score of the best constant."""
+
+
+def pool_mean(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Mean of the hidden states of real tokens: (rows, tokens, width) to (rows, width)."""
+    weights = mask.unsqueeze(-1).to(hidden.dtype)  # (rows, tokens, 1)
+    return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
+def pair_features(pooled: Tensor) -> Tensor:
+    """[u, v, |u - v|, u * v] of towers that alternate: (2 x records, width) to (records, 4 x width).
+
+    Conneau et al. (EMNLP 2017) without and with u, v alike.
+    """
+    left, right = pooled[0::2], pooled[1::2]  # (records, width)
+    return torch.cat([left, right, (left - right).abs(), left * right], dim=-1)

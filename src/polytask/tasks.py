@@ -1,0 +1,66 @@
+"""A task: a name, the data it reads, and the head that knows what it means."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from polytask.data.batching import Part, Pass, join, pad
+from polytask.data.feed import RowSource
+from polytask.data.records import Indices
+from polytask.heads import Head
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task of a run. An auxiliary one trains along but has no say in which model is best."""
+
+    name: str
+    data: str
+    head: Head
+    is_auxiliary: bool = False
+
+
+def task_section(*, data: str, auxiliary: bool = False) -> None:
+    """The keys every task has: the data set it reads, and whether it is only an auxiliary."""
+
+
+def feed_names(tasks: Sequence[Task]) -> dict[str, str]:
+    """Name of the feed of each task: its data set, and the view where a data set has several."""
+    views: dict[str, list[str]] = {}
+    for task in tasks:
+        names = views.setdefault(task.data, [])
+        if task.head.view.name not in names:
+            names.append(task.head.view.name)
+    return {
+        task.name: task.data if len(views[task.data]) == 1 else f"{task.data}/{task.head.view.name}"
+        for task in tasks
+    }
+
+
+def make_pass(
+    picks: Sequence[tuple[RowSource, Indices]],
+    tasks: Mapping[str, Sequence[Task]],
+    *,
+    pad_id: int,
+    segment: int,
+    with_targets: bool = True,
+) -> Pass:
+    """One pass over records of some feeds, with the targets of every task that reads them.
+
+    `tasks` names the tasks of each feed; `segment` is the id of a second segment.
+    """
+    drawn = [feed.rows(indices) for feed, indices in picks]
+    width = max(len(tokens) for rows in drawn for tokens in rows.token_ids)
+    inputs = [pad(rows, pad_id=pad_id, segment=segment, num_tokens=width) for rows in drawn]
+    parts, start = [], 0
+    for (feed, indices), one in zip(picks, inputs, strict=True):
+        records = feed.take(indices)
+        targets = {
+            task.name: task.head.targets(records, one) if with_targets else {}
+            for task in tasks[feed.name]
+        }
+        rows = slice(start, start + len(one.token_ids))
+        parts.append(Part(feed.name, rows, one, records, np.asarray(indices), targets))
+        start = rows.stop
+    return Pass(join(inputs), tuple(parts))

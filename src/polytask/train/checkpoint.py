@@ -1,0 +1,123 @@
+"""The full state of training on disk: written whole or not at all, checked before it is used."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from polytask.build import file_digest
+from polytask.errors import RunError
+
+_MANIFEST = "manifest.json"
+_STATE = "state.json"
+_PREFIX = "step-"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that training needs to go on: named tensors in groups, and plain JSON values."""
+
+    step: int
+    tensors: Mapping[str, Mapping[str, Tensor]]
+    values: Mapping[str, object]
+
+
+def save_checkpoint(folder: Path, snapshot: Snapshot, *, keep: int) -> Path:
+    """Writes a snapshot below `folder` and drops all but the newest `keep`.
+
+    Staged beside its final place, synced, its manifest of hashes last, then renamed: at every
+    instant each checkpoint is whole. Raises RunError if the disk refuses.
+    """
+    final = folder / f"{_PREFIX}{snapshot.step:09d}"
+    staged = folder / f".staged-{final.name}-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        staged.mkdir()
+        for name, tensors in snapshot.tensors.items():
+            save_file(
+                {k: t.contiguous() for k, t in tensors.items()}, staged / f"{name}.safetensors"
+            )
+        write_synced(staged / _STATE, json.dumps({"step": snapshot.step, **snapshot.values}))
+        digests = {file.name: file_digest(file) for file in sorted(staged.iterdir())}
+        write_synced(staged / _MANIFEST, json.dumps(digests, indent=2))
+        replace_folder(staged, final)
+    except OSError as error:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise RunError(
+            f"{folder}: cannot save a checkpoint: {error}. Earlier ones are whole."
+        ) from error
+    for old in _all(folder)[keep:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def newest_checkpoint(folder: Path, device: torch.device) -> tuple[Snapshot | None, list[str]]:
+    """The newest checkpoint that is whole, and a sentence for each newer one that is not."""
+    for leftover in folder.glob(".staged-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    skipped: list[str] = []
+    for candidate in _all(folder):
+        fault = _fault(candidate)
+        if fault is None:
+            return _read(candidate, device), skipped
+        skipped.append(f"{candidate.name} is not used: {fault}.")
+    return None, skipped
+
+
+def _all(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"{_PREFIX}*"), reverse=True) if folder.is_dir() else []
+
+
+def _fault(folder: Path) -> str | None:
+    try:
+        digests = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        for name, digest in digests.items():
+            if file_digest(folder / Path(name).name) != digest:
+                return f"{name} is damaged"
+    except (OSError, ValueError, AttributeError) as error:
+        return f"{error}"
+    return None
+
+
+def _read(folder: Path, device: torch.device) -> Snapshot:
+    values = cast(dict[str, object], json.loads((folder / _STATE).read_text(encoding="utf-8")))
+    tensors = {
+        file.stem: load_file(file, device=str(device)) for file in folder.glob("*.safetensors")
+    }
+    return Snapshot(cast(int, values.pop("step")), tensors, values)
+
+
+def replace_folder(staged: Path, final: Path) -> None:
+    """Puts a complete folder in its final place, over an older one if there is one."""
+    for file in staged.iterdir():
+        _sync(file)
+    _sync(staged)
+    old = final.with_name(f".old-{final.name}-{os.getpid()}")
+    if final.exists():
+        final.rename(old)
+    staged.rename(final)
+    _sync(final.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def write_synced(file: Path, text: str) -> None:
+    """Writes a text file whole or not at all."""
+    staged = file.with_name(f".{file.name}-{os.getpid()}")
+    staged.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
+    _sync(staged)
+    staged.replace(file)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,101 @@
+"""The journal of a run: one JSON object a line, for people and programs."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from polytask.heads import Scores
+from polytask.train.observer import EvaluationReport, Observer, StepReport
+
+TIME_FIELDS = ("seconds", "examples_per_second")
+"""The fields that differ between two runs of the same seed."""
+
+
+class Journal(Observer):
+    """Appends every event to `journal.jsonl`."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file.open("a", encoding="utf-8")
+
+    @property
+    def position(self) -> int:
+        """Bytes written so far: where a resumed run cuts the file."""
+        self._file.flush()
+        return self._file.tell()
+
+    def cut(self, position: int) -> None:
+        """Forgets what was written after `position`."""
+        self._file.flush()
+        self._file.truncate(position)
+        self._file.seek(position)
+
+    def write(self, event: str, fields: Mapping[str, object]) -> None:
+        """Adds one event. Numbers that are not finite become null."""
+        line = json.dumps(finite({"event": event, **fields}), ensure_ascii=False)
+        self._file.write(line + "\n")
+        self._file.flush()
+
+    def note(self, text: str) -> None:
+        """A plain sentence."""
+        self.write("note", {"text": text})
+
+    def step(self, report: StepReport) -> None:
+        """Losses, weights and sizes of a step."""
+        self.write(
+            "step",
+            {
+                "step": report.step,
+                "epoch": report.epoch,
+                "losses": report.losses,
+                "weights": report.weights,
+                "counts": report.counts,
+                "learning_rate": report.learning_rate,
+                "gradient_norms": report.gradient_norms,
+                "examples": report.num_examples,
+                "tokens": report.num_tokens,
+                "padded_tokens": report.num_padded,
+                "seconds": round(report.seconds, 4),
+            },
+        )
+
+    def evaluation(self, report: EvaluationReport) -> None:
+        """All metrics of all tasks on dev."""
+        self.write(
+            "evaluation",
+            {
+                "step": report.step,
+                "epoch": report.epoch,
+                "selected": report.selected,
+                "is_best": report.is_best,
+                "metrics": {task: scores.metrics for task, scores in report.scores.items()},
+            },
+        )
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+
+def finite(value: object) -> object:
+    """The same plain value, with null for numbers that JSON cannot write."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value
+
+
+def scores_as_json(scores: Scores) -> dict[str, object]:
+    """Metrics, table of classes and confusion matrix of one task, ready for JSON."""
+    found: dict[str, object] = {"records": scores.count, "metrics": dict(scores.metrics)}
+    if scores.table is not None:
+        found["classes"] = scores.table.to_json()
+    if scores.confusion:
+        found["labels"] = list(scores.labels)
+        found["confusion"] = [list(row) for row in scores.confusion]
+    found_finite = finite(found)
+    assert isinstance(found_finite, dict)  # noqa: S101
+    return found_finite

@@ -1,0 +1,258 @@
+"""The training loop: draws steps, balances losses, keeps the best model by dev."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from polytask.balancing import PassLosses
+from polytask.build import Experiment
+from polytask.config.options import Precision
+from polytask.data.batching import Pass
+from polytask.data.feed import Feed
+from polytask.errors import TrainingError
+from polytask.evaluate.score import TaskResult, score_tasks
+from polytask.mixing.steps import FeedSize, StepPlan, plan_epoch
+from polytask.model import MultiTaskModel
+from polytask.tasks import make_pass
+from polytask.train.guard import find_culprit
+from polytask.train.observer import EvaluationReport, Observer, StepReport
+from polytask.train.optim import clip_gradients, make_optimizer, schedule_factor, set_learning_rate
+
+
+@dataclass(slots=True)
+class Position:
+    """Where a run stands. `index` counts the steps done in `epoch`; `best` is the best selection."""
+
+    epoch: int = 0
+    index: int = 0
+    step: int = 0
+    best: float = -math.inf
+    best_step: int = 0
+    num_worse: int = 0
+    num_skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the loop calls outside itself.
+
+    keep_best: when dev says so. after_step: may save; true stops the run. rollback: takes back the
+    weights of the newest checkpoint.
+    """
+
+    keep_best: Callable[[Mapping[str, TaskResult]], None]
+    after_step: Callable[[], bool]
+    rollback: Callable[[], None]
+
+
+@dataclass(slots=True)
+class _StepLosses:
+    losses: dict[str, Tensor] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+class Loop:
+    """Trains one model on all the tasks of an experiment."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        model: MultiTaskModel,
+        *,
+        train: Mapping[str, Feed],
+        dev: Mapping[str, Feed],
+        precision: Precision,
+        device: torch.device,
+        observers: Sequence[Observer],
+    ) -> None:
+        self.experiment = experiment
+        self.model = model.to(device)
+        self.position = Position()
+        self.optimizer = make_optimizer(model, experiment.optimizer)
+        self._train = train
+        self._dev = dev
+        self._device = device
+        self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+        self._observers = observers
+        self._tasks = experiment.tasks_by_feed()
+        self._names = {feed: [task.name for task in tasks] for feed, tasks in self._tasks.items()}
+        self._clipped = {
+            "encoder": list(model.encoder.parameters()),
+            **{name: list(model.head(name).parameters()) for name in model.heads},
+        }
+        self.num_steps = self._count_steps()
+
+    def run(self, hooks: Hooks) -> bool:
+        """Trains from the present position to the end; false if it was stopped before."""
+        options = self.experiment.train
+        at = self.position
+        self.model.train()
+        while at.epoch < options.epochs and not self._is_over():
+            steps = self._plan(at.epoch)
+            while at.index < len(steps) and at.step < self.num_steps:
+                self._step(steps[at.index], hooks)
+                at.index += 1
+                at.step += 1
+                if hooks.after_step():
+                    return False
+            self._evaluate(hooks)
+            at.epoch, at.index = at.epoch + 1, 0
+        return True
+
+    def _is_over(self) -> bool:
+        patience = self.experiment.train.patience
+        is_stale = patience is not None and self.position.num_worse >= patience
+        return is_stale or self.position.step >= self.num_steps
+
+    def _plan(self, epoch: int) -> list[StepPlan]:
+        options = self.experiment.train
+        return plan_epoch(
+            {name: FeedSize(feed.lengths, feed.num_rows) for name, feed in self._train.items()},
+            self.experiment.mixer,
+            epoch,
+            batch_tokens=options.batch_tokens,
+            accumulate=options.accumulate,
+            seed=options.seed,
+        )
+
+    def _count_steps(self) -> int:
+        options = self.experiment.train
+        num_steps = len(self._plan(0)) * options.epochs
+        return min(num_steps, options.max_steps or num_steps)
+
+    def _step(self, plan: StepPlan, hooks: Hooks) -> None:
+        started = time.perf_counter()
+        passes = [self._make_pass(batch) for batch in plan]
+        factor = schedule_factor(self.position.step, self.num_steps, self.experiment.schedule)
+        set_learning_rate(self.optimizer, factor)
+        done = _StepLosses(counts=self._count_targets(passes))
+        weights = self.experiment.balancer.backward(self._forward(passes, done))
+        norms = dict(
+            zip(
+                self._clipped,
+                clip_gradients(list(self._clipped.values()), self.experiment.optimizer.max_norm),
+                strict=True,
+            )
+        )
+        losses = {task: float(loss) for task, loss in done.losses.items()}
+        if not all(map(math.isfinite, [*losses.values(), *norms.values()])):
+            self._not_finite(passes, hooks)
+        else:
+            self.position.num_skipped = 0
+            self.optimizer.step()
+        self.optimizer.zero_grad()
+        self._report(passes, losses, weights, norms, done.counts, time.perf_counter() - started)
+
+    def _make_pass(self, batch: Sequence[tuple[str, object]]) -> Pass:
+        tokeniser = self.model.encoder.tokeniser
+        return make_pass(
+            [(self._train[name], indices) for name, indices in batch],  # type: ignore[misc]
+            self._tasks,
+            pad_id=tokeniser.pad_id,
+            segment=tokeniser.second_segment,
+        )
+
+    def _count_targets(self, passes: Sequence[Pass]) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for batch in passes:
+            for part in batch.parts:
+                for task, targets in part.targets.items():
+                    counts[task] = counts.get(task, 0) + self.model.head(task).count(targets)
+        return {task: count for task, count in counts.items() if count}
+
+    def _forward(self, passes: Sequence[Pass], done: _StepLosses) -> Iterator[PassLosses]:
+        for batch in passes:
+            losses = self._losses(batch.to(self._device), done.counts)
+            for task, loss in losses.items():
+                done.losses[task] = done.losses.get(task, torch.zeros(())) + loss.detach().cpu()
+            if losses:
+                yield losses
+
+    def _losses(self, batch: Pass, counts: Mapping[str, int]) -> dict[str, Tensor]:
+        with self._autocast:
+            logits = self.model(batch, self._names)
+        return {
+            task: self.model.head(task).loss(logits[task], targets) / counts[task]
+            for part in batch.parts
+            for task, targets in part.targets.items()
+            if task in counts
+        }
+
+    def _not_finite(self, passes: Sequence[Pass], hooks: Hooks) -> None:
+        options = self.experiment.train
+        at = self.position
+        self.optimizer.zero_grad()
+        culprit = find_culprit(
+            self.model,
+            passes,
+            losses=lambda batch: self._losses(batch.to(self._device), self._count_targets([batch])),
+            where=lambda feed, index: self._train[feed].records.where(index),
+            remake=lambda feed, index: self._make_pass([(feed, [index])]),
+        )
+        message = f"step {at.step + 1}: {culprit}"
+        if options.on_nan == "raise":
+            raise TrainingError(f"{message}. The weights were not changed by this step.")
+        at.num_skipped += 1
+        if at.num_skipped > options.max_skipped:
+            raise TrainingError(f"{message}. {at.num_skipped} steps in a row could not be used.")
+        for observer in self._observers:
+            observer.note(f"{message}. The step is skipped.")
+        if options.on_nan == "rollback":
+            hooks.rollback()
+
+    def _evaluate(self, hooks: Hooks) -> None:
+        results = score_tasks(self.model, self._dev, self._tasks)
+        scores = {task.name: results[task.name].scores for task in self.experiment.tasks}
+        at = self.position
+        selected = self._select({name: one.headline[1] for name, one in scores.items()})
+        is_best = selected > at.best or at.best == -math.inf
+        if is_best:
+            at.best, at.best_step, at.num_worse = selected, at.step, 0
+            hooks.keep_best(results)
+        else:
+            at.num_worse += 1
+        for observer in self._observers:
+            observer.evaluation(EvaluationReport(at.step, at.epoch + 1, scores, selected, is_best))
+
+    def _select(self, headlines: Mapping[str, float]) -> float:
+        """The mean or worst headline of the tasks that count, or that of one; without data, 0."""
+        select = self.experiment.train.select
+        if select not in ("mean", "worst"):
+            return _number(headlines[select])
+        main = [task.name for task in self.experiment.tasks if not task.is_auxiliary]
+        values = [_number(headlines[name]) for name in main]
+        return min(values) if select == "worst" else math.fsum(values) / len(values)
+
+    def _report(
+        self,
+        passes: Sequence[Pass],
+        losses: Mapping[str, float],
+        weights: Mapping[str, float],
+        norms: Mapping[str, float],
+        counts: Mapping[str, int],
+        seconds: float,
+    ) -> None:
+        report = StepReport(
+            step=self.position.step + 1,
+            num_steps=self.num_steps,
+            epoch=self.position.epoch + 1,
+            losses=losses,
+            weights=weights,
+            counts=counts,
+            learning_rate=self.optimizer.param_groups[0]["lr"],
+            gradient_norms=norms,
+            num_examples=sum(len(part.records) for batch in passes for part in batch.parts),
+            num_tokens=sum(int(batch.inputs.mask.sum()) for batch in passes),
+            num_padded=sum(batch.inputs.mask.numel() for batch in passes),
+            seconds=seconds,
+        )
+        for observer in self._observers:
+            observer.step(report)
+
+
+def _number(headline: float) -> float:
+    return 0.0 if math.isnan(headline) else headline

@@ -1,0 +1,60 @@
+"""What a run tells those who watch it: journal, progress bar, trackers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from polytask.heads import Scores
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """One change of the weights.
+
+    losses: mean loss by task, of the tasks present. weights: what each was multiplied by. counts:
+    targets behind each mean. num_tokens of num_padded places held a real token.
+    """
+
+    step: int
+    num_steps: int
+    epoch: int
+    losses: Mapping[str, float]
+    weights: Mapping[str, float]
+    counts: Mapping[str, int]
+    learning_rate: float
+    gradient_norms: Mapping[str, float]
+    num_examples: int
+    num_tokens: int
+    num_padded: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationReport:
+    """Scores of all tasks on dev. `selected` is the number that decides which model is best."""
+
+    step: int
+    epoch: int
+    scores: Mapping[str, Scores]
+    selected: float
+    is_best: bool
+
+
+class Observer(ABC):
+    """Sees a run from outside. Nothing it does may change the run."""
+
+    @abstractmethod
+    def note(self, text: str) -> None:
+        """A plain sentence worth keeping."""
+
+    @abstractmethod
+    def step(self, report: StepReport) -> None:
+        """After each change of the weights."""
+
+    @abstractmethod
+    def evaluation(self, report: EvaluationReport) -> None:
+        """After each scoring of dev."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """When the run ends, whatever the reason."""

@@ -1,0 +1,36 @@
+"""In which precision a device trains: decided from what it is, never by timing."""
+
+import torch
+
+from polytask.config.options import Precision
+from polytask.errors import ConfigError
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; `auto` takes a GPU if there is one. Raises ConfigError."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(
+            f"train.device: cannot use '{name}': {str(error).splitlines()[0]}"
+        ) from error
+    return device
+
+
+def choose_precision(asked: Precision, device: torch.device) -> Precision:
+    """`auto` is bf16 where the processor or card multiplies it in hardware, else float32."""
+    if asked != "auto":
+        return asked
+    return "bf16" if _multiplies_bf16(device) else "float32"
+
+
+def _multiplies_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "arm_bf16"))
+    return False

@@ -1,0 +1,274 @@
+"""One run from experiment file to finished folder, or to a state it can go on from."""
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import cast
+
+import torch
+from rich.console import Console
+
+from polytask.build import (
+    Experiment,
+    fit_heads,
+    load_data,
+    make_feeds,
+    make_model,
+    read_experiment,
+    save_model,
+)
+from polytask.config.experiment import dump_yaml
+from polytask.data.tables import default_cache
+from polytask.errors import RunError
+from polytask.evaluate.score import TaskResult
+from polytask.train.checkpoint import (
+    newest_checkpoint,
+    replace_folder,
+    save_checkpoint,
+    write_synced,
+)
+from polytask.train.folder import RunFolder
+from polytask.train.journal import Journal, finite, scores_as_json
+from polytask.train.loop import Hooks, Loop
+from polytask.train.observer import Observer
+from polytask.train.precision import choose_device, choose_precision
+from polytask.train.progress import ConsoleProgress
+from polytask.train.state import restore, restore_weights, take_snapshot
+from polytask.train.trackers import open_tracker
+
+
+class Interrupted(Exception):
+    """The run was stopped by a signal; its state is saved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A finished run. seconds is the time spent training in this process."""
+
+    folder: RunFolder
+    experiment: Experiment
+    seconds: float
+    best_step: int
+    num_steps: int
+
+
+def train_run(
+    path: Path, out: Path, *, overrides: Sequence[str] = (), overwrite: bool, console: Console
+) -> Trained:
+    """Trains the experiment of `path` into the folder `out`, or goes on with what is there.
+
+    Raises PolytaskError for the user's faults and Interrupted after Ctrl-C or SIGTERM.
+    """
+    experiment = read_experiment(path, overrides)
+    device = choose_device(experiment.train.device)
+    precision = choose_precision(experiment.train.precision, device)
+    cast(dict[str, object], experiment.plain["train"])["precision"] = precision
+    folder = RunFolder(out)
+    is_resumed = folder.claim(experiment.plain, overwrite=overwrite)
+    journal = Journal(folder.journal)
+    watchers: list[Observer] = [journal, ConsoleProgress(console)]
+    try:
+        watchers += [
+            open_tracker(name, out, experiment.plain) for name in experiment.train.trackers or ()
+        ]
+        return _Session(experiment, folder, journal, watchers).run(device, resume=is_resumed)
+    finally:
+        for watcher in watchers:
+            watcher.close()
+
+
+class _Session:
+    """The run between claiming its folder and finishing it."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        folder: RunFolder,
+        journal: Journal,
+        observers: Sequence[Observer],
+    ) -> None:
+        self.experiment = experiment
+        self.folder = folder
+        self.journal = journal
+        self.observers = observers
+        self.last_save = time.monotonic()
+        self.is_stopping = False
+
+    def note(self, text: str) -> None:
+        for observer in self.observers:
+            observer.note(text)
+
+    def run(self, device: torch.device, *, resume: bool) -> Trained:
+        started = time.perf_counter()
+        if not resume:
+            self.journal.cut(0)
+            write_synced(self.folder.path / "experiment.yaml", dump_yaml(self.experiment.plain))
+        silent = self.note if not resume else (lambda text: None)
+        loop = self._make_loop(device, silent)
+        if resume:
+            self._go_on(loop, device)
+        hooks = Hooks(
+            keep_best=lambda results: self._keep_best(loop, results),
+            after_step=lambda: self._after_step(loop),
+            rollback=lambda: self._roll_back(loop, device),
+        )
+        with self._catching_signals():
+            is_done = loop.run(hooks)
+        if not is_done:
+            raise Interrupted(f"Stopped at step {loop.position.step} of {loop.num_steps}.")
+        self._finish(loop)
+        return Trained(
+            self.folder,
+            self.experiment,
+            time.perf_counter() - started,
+            loop.position.best_step,
+            loop.position.step,
+        )
+
+    def _make_loop(self, device: torch.device, note: Callable[[str], None]) -> Loop:
+        cache = default_cache()
+        data = load_data(self.experiment, cache=cache)
+        for splits in data.values():
+            for text in splits.notes:
+                note(text)
+        fit_heads(self.experiment, data, note)
+        torch.manual_seed(self.experiment.train.seed)
+        model = make_model(self.experiment, data, note)
+        train, dev = (
+            make_feeds(self.experiment, model, records, cache=cache)
+            for records in (
+                {name: splits.train for name, splits in data.items()},
+                {name: splits.dev for name, splits in data.items()},
+            )
+        )
+        for name, feed in train.items():
+            counts = feed.counts()
+            note(
+                f"Feed {name}: {len(feed)} train records, {counts.num_tokens} tokens, "
+                f"{counts.num_truncated} texts cut, {counts.num_unknown} tokens unknown."
+            )
+        precision = cast(dict[str, object], self.experiment.plain["train"])["precision"]
+        note(f"Training on {device} in {precision}; losses are means over targets, {_FORMULA}.")
+        loop = Loop(
+            self.experiment,
+            model,
+            train=train,
+            dev=dev,
+            precision=precision,  # type: ignore[arg-type]
+            device=device,
+            observers=self.observers,
+        )
+        torch.manual_seed(self.experiment.train.seed)
+        return loop
+
+    def _go_on(self, loop: Loop, device: torch.device) -> None:
+        snapshot, skipped = newest_checkpoint(self.folder.checkpoints, device)
+        if snapshot is None:
+            self.journal.cut(0)
+        else:
+            restore(loop, snapshot)
+            self.journal.cut(cast(int, snapshot.values["journal"]))
+        for text in skipped:
+            self.note(text)
+        self.note(f"Going on from step {loop.position.step}.")
+
+    def _save(self, loop: Loop) -> None:
+        snapshot = take_snapshot(loop, {"journal": self.journal.position})
+        save_checkpoint(self.folder.checkpoints, snapshot, keep=self.experiment.checkpoints.keep)
+        self.last_save = time.monotonic()
+
+    def _after_step(self, loop: Loop) -> bool:
+        options = self.experiment.checkpoints
+        is_due = time.monotonic() - self.last_save > 60 * options.every_minutes
+        if options.every_steps and loop.position.step % options.every_steps == 0:
+            is_due = True
+        if is_due or self.is_stopping:
+            self._save(loop)
+        return self.is_stopping
+
+    def _roll_back(self, loop: Loop, device: torch.device) -> None:
+        snapshot, _ = newest_checkpoint(self.folder.checkpoints, device)
+        if snapshot is None:
+            self.note("There is no checkpoint to roll back to.")
+            return
+        restore_weights(loop, snapshot)
+        self.note(f"Rolled back to the weights of step {snapshot.step}.")
+
+    def _keep_best(self, loop: Loop, results: Mapping[str, TaskResult]) -> None:
+        staged = self.folder.path / ".staged-model"
+        if staged.exists():
+            for file in staged.iterdir():
+                file.unlink()
+        staged.mkdir(exist_ok=True)
+        save_model(staged, loop.model, self.experiment)
+        replace_folder(staged, self.folder.model)
+        write_results(self.folder, "dev", results)
+
+    def _finish(self, loop: Loop) -> None:
+        self.folder.mark("finished", self.experiment.plain)
+        self.journal.write(
+            "end", {"steps": loop.position.step, "best_step": loop.position.best_step}
+        )
+
+    @contextmanager
+    def _catching_signals(self) -> Iterator[None]:
+        """The first Ctrl-C or SIGTERM stops after the step; a second one stops at once."""
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            if self.is_stopping:
+                raise KeyboardInterrupt
+            self.is_stopping = True
+
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+_FORMULA = "each target counts once (words for tags, records otherwise)"
+
+
+def write_results(folder: RunFolder, split: str, results: Mapping[str, TaskResult]) -> None:
+    """Writes predictions and metrics of one split, each file whole or not at all."""
+    found: dict[str, object] = {}
+    for task, result in results.items():
+        lines = [
+            json.dumps(
+                finite({"where": result.feed.records.where(place), **prediction}),
+                ensure_ascii=False,
+            )
+            for place, prediction in enumerate(result.predictions)
+        ]
+        write_synced(folder.predictions(split, task), "\n".join(lines))
+        entry = scores_as_json(result.scores)
+        if result.unseen is not None:
+            entry["without_seen_in_train"] = scores_as_json(result.unseen)
+            entry["seen_in_train"] = result.num_seen
+        found[task] = entry
+    metrics = read_metrics(folder)
+    metrics[split] = found
+    write_synced(folder.metrics, json.dumps(metrics, ensure_ascii=False, indent=2))
+
+
+def read_metrics(folder: RunFolder) -> dict[str, object]:
+    """The metrics of a run by split; nothing yet is an empty dict. Raises RunError."""
+    if not folder.metrics.is_file():
+        return {}
+    try:
+        return cast(dict[str, object], json.loads(folder.metrics.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise RunError(f"{folder.metrics}: is damaged: {error}") from error
+
+
+__all__ = ["Interrupted", "Trained", "read_metrics", "train_run", "write_results"]

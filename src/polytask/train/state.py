@@ -1,0 +1,77 @@
+"""The state of a run as named tensors and plain values, and back."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from polytask.model import MultiTaskModel
+from polytask.train.checkpoint import Snapshot
+from polytask.train.loop import Loop, Position
+
+
+def take_snapshot(loop: Loop, extra: Mapping[str, object]) -> Snapshot:
+    """Everything that the loop needs to go on from here; `extra` is kept beside it."""
+    random = {"torch": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        random["cuda"] = torch.cuda.get_rng_state()
+    return Snapshot(
+        step=loop.position.step,
+        tensors={
+            "model": unique_weights(loop.model),
+            "optimizer": _optimizer_tensors(loop),
+            "random": random,
+        },
+        values={
+            "position": asdict(loop.position),
+            "mixer": loop.experiment.mixer.state_dict(),
+            "balancer": loop.experiment.balancer.state_dict(),
+            **extra,
+        },
+    )
+
+
+def restore(loop: Loop, snapshot: Snapshot) -> None:
+    """Puts the loop where the snapshot was taken."""
+    restore_weights(loop, snapshot)
+    torch.set_rng_state(snapshot.tensors["random"]["torch"].cpu())
+    if "cuda" in snapshot.tensors["random"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state(snapshot.tensors["random"]["cuda"].cpu())
+    loop.position = Position(**cast(dict[str, float], snapshot.values["position"]))  # type: ignore[arg-type]
+    loop.experiment.mixer.load_state_dict(cast(dict[str, object], snapshot.values["mixer"]))
+    loop.experiment.balancer.load_state_dict(cast(dict[str, object], snapshot.values["balancer"]))
+
+
+def restore_weights(loop: Loop, snapshot: Snapshot) -> None:
+    """Takes back weights and optimizer state, and leaves the position in the data as it is."""
+    loop.model.load_state_dict(dict(snapshot.tensors["model"]), strict=False)
+    saved = snapshot.tensors["optimizer"]
+    for name, parameter in loop.model.named_parameters():
+        entries = {
+            key.removeprefix(f"{name}:"): tensor
+            for key, tensor in saved.items()
+            if key.startswith(f"{name}:")
+        }
+        if entries:
+            loop.optimizer.state[parameter] = entries
+
+
+def unique_weights(model: MultiTaskModel) -> dict[str, Tensor]:
+    """The weights by name; of tensors that share memory, the first name only."""
+    found: dict[str, Tensor] = {}
+    pointers: set[int] = set()
+    for name, tensor in model.state_dict().items():
+        if tensor.numel() == 0 or tensor.data_ptr() not in pointers:
+            pointers.add(tensor.data_ptr())
+            found[name] = tensor
+    return found
+
+
+def _optimizer_tensors(loop: Loop) -> dict[str, Tensor]:
+    return {
+        f"{name}:{key}": value
+        for name, parameter in loop.model.named_parameters()
+        for key, value in loop.optimizer.state.get(parameter, {}).items()
+    }
