@@ -43,7 +43,7 @@ def nested(
     clean: Cleaning | None = None,
     steps: list[Cleaning] | None = None,
     by_name: dict[str, Cleaning] | None = None,
-    own: Cleaning = Cleaning(),  # noqa: B008
+    own: Cleaning = Cleaning(),
 ) -> object: ...
 def unions(
     *,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import final
 
 from polytask.config.faults import Fault, KeyPath, Place, dotted, raise_faults, shown
-from polytask.config.nodes import MAX_DEPTH, Node, parse
+from polytask.config.nodes import MAX_DEPTH, Node, parse, text_problem
 from polytask.errors import ConfigError, did_you_mean
 
 MAX_BYTES = 2**20
@@ -103,14 +103,14 @@ def _override(root: Node, override: str, rank: int, faults: list[Fault]) -> None
     dotted_path, sign, value = override.partition("=")
     place = Place(rank, f"--set {shown(dotted_path)}")
     keys = dotted_path.split(".")
-    if not sign or "" in keys:
-        faults.append(Fault(place, (), "expected key=value, such as train.lr=0.001."))
-        return
-    if len(keys) > MAX_DEPTH:
-        faults.append(Fault(place, (), f"more than {MAX_DEPTH} levels of nesting."))
-        return
     parent = root
     try:
+        if not sign or "" in keys:
+            raise ValueError("expected key=value, such as train.lr=0.001.")
+        if problem := text_problem(dotted_path):
+            raise ValueError(problem)
+        if len(keys) > MAX_DEPTH:
+            raise ValueError(f"more than {MAX_DEPTH} levels of nesting.")
         for key in keys[:-1]:
             index = _index(parent, key)
             child = _child(parent, index)

@@ -232,6 +232,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
     style = "'" if _QUOTED.fullmatch(text) else None
+    style = style if text.isprintable() else '"'  # PyYAML loses U+0085 in the other styles
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -148,8 +148,7 @@ class _Growth:
 
     def _check_tag(self, source: yaml.Node, usual: str, path: KeyPath, place: Place) -> None:
         if source.tag != usual:
-            tag = shown(source.tag.replace(_TAG, "!!"))
-            message = f"the tag {tag} is not read. Write the value without it."
+            message = f"the tag {_shown_tag(source)} is not read. Write the value without it."
             self._faults.append(Fault(place, path, message))
 
     def _entries(self, source: yaml.MappingNode, path: KeyPath) -> dict[str, Node]:
@@ -175,7 +174,9 @@ class _Growth:
         if source.tag in _FORMS:
             key = shown(source.value)
             return f"YAML does not read the key {key} as text. Put it in quotes: '{key}'."
-        return _text_problem(source.value)
+        if source.tag not in (f"{_TAG}str", f"{_TAG}value"):
+            return f"the tag {_shown_tag(source)} is not read. Write the key without it."
+        return text_problem(source.value)
 
     def _scalar(self, source: yaml.ScalarNode, path: KeyPath, place: Place) -> Node:
         implicit = (source.style is None, source.style is not None)
@@ -184,19 +185,28 @@ class _Growth:
             text = _fill(source.value)
             tag = self._tag(yaml.ScalarNode, text, implicit)
             form = _FORMS.get(tag, "text")
-            if form in ("text", "date"):
-                value: Scalar = text
-            elif len(text) > _MAX_DIGITS:
-                raise ValueError(f"a number of {len(text):,} characters is too long.")
-            else:
-                value = self._loader.construct_object(yaml.ScalarNode(tag, text))
+            value = text if form in ("text", "date") else self._construct(tag, text)
         except ValueError as error:
             self._faults.append(Fault(place, path, str(error)))
             return Node(path, place, "nothing")
         return Node(path, place, form, written=text, scalar=value)
 
+    def _construct(self, tag: str, text: str) -> Scalar:
+        if len(text) > _MAX_DIGITS:
+            raise ValueError(f"a number of {len(text):,} characters is too long.")
+        try:
+            value: Scalar = self._loader.construct_object(yaml.ScalarNode(tag, text))
+        except ValueError:  # 0x_ and 0b_ hold no digit
+            raise ValueError(f"{text} is no number. Put it in quotes: '{text}'.") from None
+        return value
 
-def _text_problem(text: str) -> str:
+
+def _shown_tag(source: yaml.Node) -> str:
+    return shown(source.tag.replace(_TAG, "!!"))
+
+
+def text_problem(text: str) -> str:
+    """Why a text can stand in no experiment file, or nothing."""
     if "\0" in text:
         return "a text cannot hold the character NUL."
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
@@ -207,7 +217,7 @@ def _text_problem(text: str) -> str:
 def _fill(text: str) -> str:
     """The text with its variables taken from the environment."""
     filled = _VARIABLE.sub(_variable, text)
-    if problem := _text_problem(filled):
+    if problem := text_problem(filled):
         raise ValueError(problem)
     return filled
 

@@ -82,11 +82,11 @@ class LiveRows(RowSource):
 
     def rows(self, indices: Indices) -> Ragged:
         """Token rows as they were made."""
-        return ragged([self._rows[i] for i in indices])
+        return ragged([self._rows[int(i)] for i in indices])
 
     def take(self, indices: Indices) -> tuple[Record, ...]:
         """The records as they were given."""
-        return tuple(self._records[i] for i in indices)
+        return tuple(self._records[int(i)] for i in indices)
 
     def covers(self, other: "LiveRows") -> bool:
         """Whether these rows can stand for the other's: the same tokens, and all of its words."""

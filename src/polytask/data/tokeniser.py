@@ -63,16 +63,15 @@ class Tokeniser:
 
     def encode(self, rows: Sequence[Row]) -> list[TokenRow]:
         """Token rows of at most `max_tokens`; of a pair the longer text is cut first."""
-        encoded = self._encode_segments([segment for row in rows for segment in row])
-        result, position = [], 0
-        for row in rows:
-            segments = encoded[position : position + len(row)]
-            result.append(self._assemble(row, segments))
-            position += len(row)
+        cut: list[Row] = [tuple(_cut(s, self.max_tokens) for s in row) for row in rows]
+        encoded = iter(self._encode_segments([segment for row in cut for segment in row]))
+        result = []
+        for row, whole in zip(cut, rows, strict=True):
+            is_cut = any(one is not other for one, other in zip(row, whole, strict=True))
+            result.append(self._assemble(whole, [next(encoded) for _ in row], is_cut=is_cut))
         return result
 
-    def _encode_segments(self, segments: Sequence[Segment]) -> list[Encoding]:
-        cut = [_cut(segment, self.max_tokens) for segment in segments]
+    def _encode_segments(self, cut: Sequence[Segment]) -> list[Encoding]:
         found: dict[int, Encoding] = {}
         for is_split in (False, True):
             places = [i for i, segment in enumerate(cut) if isinstance(segment, list) is is_split]
@@ -90,7 +89,7 @@ class Tokeniser:
             )
         return [found[i] for i in range(len(cut))]
 
-    def _assemble(self, row: Row, encoded: Sequence[Encoding]) -> TokenRow:
+    def _assemble(self, row: Row, encoded: Sequence[Encoding], *, is_cut: bool) -> TokenRow:
         frame = self._frames[len(row)]
         lengths = _fit([len(e.ids) for e in encoded], self.max_tokens - frame.num_special)
         token_ids = list(frame.before)
@@ -102,7 +101,7 @@ class Tokeniser:
             token_ids += [*frame.between, *encoded[1].ids[: lengths[1]]]
         token_ids += frame.after
         full = sum(len(e.ids) for e in encoded) + frame.num_special
-        if any(_cut(segment, self.max_tokens) is not segment for segment in row):
+        if is_cut:
             full = max(full, self.max_tokens + 1)
         return TokenRow(
             token_ids=token_ids,
@@ -164,13 +163,13 @@ def _with_word_spaces(backend: Tokenizer) -> Tokenizer:
     return Tokenizer.from_str(json.dumps(parts))
 
 
-def _unknown_id(backend: Tokenizer) -> int | None:
+def _unknown_id(backend: Tokenizer) -> int:
     parts = json.loads(backend.to_str())["model"]
     if isinstance(parts.get("unk_id"), int):
         return int(parts["unk_id"])
     unknown = parts.get("unk_token")
-    found: int | None = backend.token_to_id(unknown) if unknown else None
-    return found
+    found = backend.token_to_id(unknown) if unknown else None
+    return -1 if found is None else int(found)
 
 
 def _cut(segment: Segment, max_tokens: int) -> Segment:

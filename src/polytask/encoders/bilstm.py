@@ -47,7 +47,7 @@ class LSTMEncoder(Encoder):
     def forward(self, inputs: Inputs) -> Tensor:
         """Hidden states of the last layer, both directions side by side."""
         lengths = inputs.mask.sum(1).cpu()  # (rows,)
-        hidden = self.dropout(self.embed(inputs.token_ids))  # (rows, tokens, width)
+        hidden: Tensor = self.dropout(self.embed(inputs.token_ids))  # (rows, tokens, width)
         for layer in self.layers:
             packed = nn.utils.rnn.pack_padded_sequence(
                 hidden, lengths, batch_first=True, enforce_sorted=False

@@ -1,11 +1,13 @@
 """An encoder around any Hugging Face text encoder, pretrained or not."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+from transformers.utils import logging
 
 from polytask.data.batching import Inputs
 from polytask.data.tokeniser import Tokeniser
@@ -59,8 +61,9 @@ class Transformer(Encoder):
 
     def save(self, folder: Path) -> None:
         """What `AutoModel.from_pretrained` and `AutoTokenizer.from_pretrained` load."""
-        self.model.save_pretrained(folder, safe_serialization=True)
-        self.tokenizer.save_pretrained(folder)
+        with _without_bars():
+            self.model.save_pretrained(folder, safe_serialization=True)
+            self.tokenizer.save_pretrained(folder)
 
     @property
     def _encoder(self) -> nn.Module:
@@ -72,6 +75,18 @@ class Transformer(Encoder):
     def _layers(self) -> nn.ModuleList:
         lists = [m for m in self._encoder.modules() if isinstance(m, nn.ModuleList) and len(m)]
         return max(lists, key=lambda found: sum(p.numel() for p in found.parameters()))
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """A model that loads in a blink needs no progress bar over ours."""
+    was_on = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_on:
+            logging.enable_progress_bar()
 
 
 def open_transformer(
@@ -91,14 +106,15 @@ def open_transformer(
             if key.endswith("dropout_prob") or key in ("dropout", "dropout_rate", "mlp_dropout"):
                 setattr(config, key, dropout)
     try:
-        model = AutoModel.from_pretrained(
-            folder,
-            config=config,
-            dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-        )
+        with _without_bars():
+            model = AutoModel.from_pretrained(
+                folder,
+                config=config,
+                dtype=dtype,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+            )
         tokenizer = AutoTokenizer.from_pretrained(
             folder, use_fast=True, local_files_only=True, trust_remote_code=False
         )

@@ -145,7 +145,7 @@ class Tag(Head):
         if self.crf is None:
             flat = logits.float().flatten(0, 1)  # (records x words, labels)
             return nnf.cross_entropy(flat, labels.flatten(), ignore_index=IGNORE, reduction="sum")
-        likelihood = self.crf.log_likelihood(logits, labels.clamp(min=0), labels != IGNORE)
+        likelihood: Tensor = self.crf.log_likelihood(logits, labels.clamp(min=0), labels != IGNORE)
         return -likelihood.sum()
 
     def decode(self, logits: Tensor, records: Sequence[Record], inputs: Inputs) -> list[Prediction]:

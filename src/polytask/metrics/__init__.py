@@ -1,1 +1,1 @@
-
+"""Metrics: gold and predicted to numbers. No torch here."""

@@ -1,27 +1,143 @@
+"""Entities that word labels spell (BIO, IOB1, BIOES), and how well predicted ones meet gold ones.
+
+An entity label is `O`, or one of B, I, E and S with a type after the first `-`: `B-PER`,
+`I-PER-NOM`. Without a type (`B`, `I`) the type is `_`.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+from polytask.errors import DataError
 from polytask.metrics.table import Row, Table
-from seqeval.metrics.sequence_labeling import get_entities
-@dataclass(frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Span:
-    label: str; start: int; end: int
-def spans_of(tags): return [Span(l,s,e+1) for l,s,e in get_entities([t or "O" for t in tags])]
-def is_entity_scheme(labels):
-    ls=list(labels); return any(l.startswith("B-") for l in ls) and all(l=="O" or l[:2] in ("B-","I-","E-","S-") for l in ls)
-def bio_fault(tags):
-    prev="O"
-    for i,t in enumerate(tags,1):
-        if t.startswith("I-") and prev[2:]!=t[2:]: return f"word {i}: '{t}' does not continue an entity of that type"
-        prev=t
-def repair_bio(tags):
-    out=[];n=0;prev="O"
-    for t in tags:
-        if t.startswith("I-") and prev[2:]!=t[2:]: t="B-"+t[2:]; n+=1
-        out.append(t); prev=t
-    return out,n
-def entity_table(gold,pred):
-    g={(i,s) for i,t in enumerate(gold) for s in spans_of(t)}; p={(i,s) for i,t in enumerate(pred) for s in spans_of(t)}
-    def row(name,g,p):
-        tp=len(g&p); P=tp/len(p) if p else 0.0; R=tp/len(g) if g else 0.0
-        return Row(name,P,R,2*P*R/(P+R) if P+R else 0.0,len(g))
-    types=sorted({s.label for _,s in g|p})
-    return Table(tuple(row(t,{x for x in g if x[1].label==t},{x for x in p if x[1].label==t}) for t in types),(row("micro average",g,p),))
+    """An entity: its type, its first word and the word after its last, counted from 0."""
+
+    label: str
+    start: int
+    end: int
+
+
+class _Tag(NamedTuple):
+    prefix: str
+    label: str
+
+
+_OUTSIDE = _Tag("O", "")
+
+
+def spans_of(tags: Sequence[str | None]) -> list[Span]:
+    """The entities of a sentence by the rules of conlleval, which are seqeval's without a mode.
+
+    An I- or E- that continues nothing begins an entity. None, a word that was cut off, is outside.
+    Raises DataError at a label of no entity scheme. Source: Tjong Kim Sang and Buchholz,
+    "Introduction to the CoNLL-2000 Shared Task: Chunking" (CoNLL 2000).
+    """
+    spans: list[Span] = []
+    start, before = 0, _OUTSIDE
+    for place, tag in enumerate([*tags, None]):
+        after = _OUTSIDE if tag is None else _split(tag)
+        if after is None:
+            raise DataError(
+                f"word {place + 1}: '{tag}' is no entity label. Expected O, or B, I, E or S and a "
+                "type, as in B-PER."
+            )
+        if not _continues(before, after):
+            if before.prefix != "O":
+                spans.append(Span(before.label, start, place))
+            start = place
+        before = after
+    return spans
+
+
+def is_entity_scheme(labels: Iterable[str]) -> bool:
+    """Whether all labels are entity labels, and one of them begins an entity."""
+    tags = [_split(label) for label in labels]
+    return None not in tags and any(tag.prefix == "B" for tag in tags if tag)
+
+
+def may_follow(before: str, after: str, *, closes: bool = False) -> bool:
+    """Whether a sentence may hold label `after` right behind `before`; its ends count as O.
+
+    I- and E- must continue an entity of their type. With `closes` (BIOES) B- and I- must be
+    continued, too.
+    """
+    one, other = _split(before) or _OUTSIDE, _split(after) or _OUTSIDE
+    must_continue = other.prefix in "IE" or (closes and one.prefix in "BI")
+    return not must_continue or _continues(one, other)
+
+
+def bio_fault(tags: Sequence[str]) -> str | None:
+    """The first I- or E- that continues nothing, in plain words; None if there is none."""
+    for place, (before, after) in enumerate(pairwise(["O", *tags]), 1):
+        if not may_follow(before, after):
+            return f"word {place}: '{after}' does not continue an entity of that type"
+    return None
+
+
+def repair_bio(tags: Sequence[str]) -> tuple[list[str], int]:
+    """The labels without the faults that `bio_fault` finds, and how many there were.
+
+    An I- that continues nothing becomes B-, an E- becomes S-: the entities stay what they are.
+    """
+    legal = [may_follow(before, after) for before, after in pairwise(["O", *tags])]
+    opened = {"I": "B", "E": "S"}
+    repaired = [
+        tag if is_legal else opened[tag[0]] + tag[1:]
+        for tag, is_legal in zip(tags, legal, strict=True)
+    ]
+    return repaired, legal.count(False)
+
+
+def entity_table(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str | None]]) -> Table:
+    """Precision, recall, F1 and support of each type of entity, and their micro average.
+
+    A predicted entity is right if a gold one has its type, its first and its last word. 0 / 0 is
+    0; without any sentence the average is nan.
+    """
+    if list(map(len, gold)) != list(map(len, predicted)):
+        raise ValueError("gold and predicted sentences differ in number or length")
+    truth, answers = _found(gold), _found(predicted)
+    labels = sorted({span.label for _, span in truth | answers})
+    rows = [_row(label, _of(label, truth), _of(label, answers)) for label in labels]
+    nothing = Row("micro average", math.nan, math.nan, math.nan, 0)
+    micro = _row("micro average", truth, answers) if gold else nothing
+    return Table(rows=tuple(rows), averages=(micro,))
+
+
+_Found = set[tuple[int, Span]]
+
+
+def _found(sentences: Sequence[Sequence[str | None]]) -> _Found:
+    return {(place, span) for place, tags in enumerate(sentences) for span in spans_of(tags)}
+
+
+def _of(label: str, found: _Found) -> _Found:
+    return {(place, span) for place, span in found if span.label == label}
+
+
+def _row(label: str, truth: _Found, answers: _Found) -> Row:
+    num_right = len(truth & answers)
+    return Row(
+        label,
+        precision=num_right / max(len(answers), 1),
+        recall=num_right / max(len(truth), 1),
+        f1=2 * num_right / max(len(truth) + len(answers), 1),
+        support=len(truth),
+    )
+
+
+def _split(tag: str) -> _Tag | None:
+    prefix, _, label = tag.partition("-")
+    if prefix in {"B", "I", "E", "S"}:
+        return _Tag(prefix, label or "_")
+    return _OUTSIDE if tag == "O" else None
+
+
+def _continues(before: _Tag, after: _Tag) -> bool:
+    return before.prefix in "BI" and after.prefix in "IE" and before.label == after.label

@@ -1,10 +1,13 @@
 """Scores class by class."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
+    """Precision, recall and F1 of one class or of an average; `support` counts its gold labels."""
+
     label: str
     precision: float
     recall: float
@@ -14,9 +17,22 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
+    """One row a class, then the averages over them."""
+
     rows: tuple[Row, ...]
     averages: tuple[Row, ...]
 
+    def average(self, name: str) -> Row:
+        """The average of that name. Raises KeyError."""
+        return {row.label: row for row in self.averages}[name]
+
     def to_json(self) -> dict[str, object]:
-        def one(row): return {"label": row.label, "precision": row.precision, "recall": row.recall, "f1": row.f1, "support": row.support}
-        return {"rows": [one(r) for r in self.rows], "averages": [one(r) for r in self.averages]}
+        """Plain values; a number without enough data is null."""
+        return {"rows": list(map(_plain, self.rows)), "averages": list(map(_plain, self.averages))}
+
+
+def _plain(row: Row) -> dict[str, object]:
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value
+        for key, value in asdict(row).items()
+    }

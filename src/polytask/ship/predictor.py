@@ -16,9 +16,6 @@ from polytask.heads import Prediction
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task
 
-Text = str | Sequence[str]
-"""One text, or its words inside a record."""
-
 Item = str | tuple[str, str] | Mapping[str, object]
 """A text, a pair of texts, or a record: `{"words": [...]}` or the columns of the data."""
 
@@ -58,10 +55,10 @@ class Predictor:
     def __call__(self, items: Item, *, tasks: Sequence[str] | None = None) -> Answer: ...
     @overload
     def __call__(
-        self, items: Sequence[Item], *, tasks: Sequence[str] | None = None
+        self, items: list[Item], *, tasks: Sequence[str] | None = None
     ) -> list[Answer]: ...
     def __call__(
-        self, items: Item | Sequence[Item], *, tasks: Sequence[str] | None = None
+        self, items: Item | list[Item], *, tasks: Sequence[str] | None = None
     ) -> Answer | list[Answer]:
         """Predictions by task: `{"intent": {"label": "PlayMusic", "probability": 0.98}, …}`.
 
@@ -70,7 +67,7 @@ class Predictor:
         """
         if isinstance(items, str | tuple | Mapping):
             return self._answer([items], tasks)[0]
-        return self._answer(list(items), tasks)
+        return self._answer(items, tasks)
 
     def _answer(self, items: Sequence[Item], names: Sequence[str] | None) -> list[Answer]:
         for name in names or ():
