@@ -5,11 +5,11 @@ from collections.abc import Iterable
 
 
 class PolytaskError(Exception):
-    """The user's fault: where, what was found, what to do. The command line prints it and exits with 2."""
+    """The user's fault: where, what was found, what to do. The command line exits with 2."""
 
 
 class ConfigError(PolytaskError):
-    """An experiment file or an option that cannot be used. Carries every fault found, one per line."""
+    """An experiment file or an option that cannot be used: every fault found, one per line."""
 
 
 class DataError(PolytaskError):
@@ -17,7 +17,7 @@ class DataError(PolytaskError):
 
 
 class RunError(PolytaskError):
-    """A run folder that cannot be used: missing, damaged, of another version, or in the wrong state."""
+    """A run or model folder that cannot be used: missing, damaged, of another version, finished."""
 
 
 class TrainingError(PolytaskError):

@@ -15,7 +15,8 @@ class MultiTaskModel(nn.Module):
     def __init__(self, encoder: Encoder, heads: Mapping[str, Head]) -> None:
         super().__init__()
         self.encoder = encoder
-        self.heads = nn.ModuleDict(heads)
+        self.tasks = list(heads)
+        self.heads = nn.ModuleDict({_key(task): head for task, head in heads.items()})
 
     def forward(self, batch: Pass, tasks: Mapping[str, Sequence[str]]) -> dict[str, Tensor]:
         """Logits by task, from a single forward of the encoder.
@@ -25,13 +26,18 @@ class MultiTaskModel(nn.Module):
         """
         hidden = self.encoder(batch.inputs)  # (rows, tokens, width)
         return {
-            task: self.heads[task](hidden[part.rows], part.inputs)
+            task: self.head(task)(hidden[part.rows], part.inputs)
             for part in batch.parts
             for task in tasks[part.feed]
         }
 
     def head(self, task: str) -> Head:
         """The head of a task."""
-        found = self.heads[task]
+        found = self.heads[_key(task)]
         assert isinstance(found, Head)  # noqa: S101
         return found
+
+
+def _key(task: str) -> str:
+    """Under its bare name a task `items` or `type` would hide an attribute of ModuleDict."""
+    return f"{task}-head"

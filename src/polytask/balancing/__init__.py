@@ -1,4 +1,4 @@
-"""Balancing: from the losses of a step to gradients. Each kind is one file; this dict names them."""
+"""Balancing: from the losses of a step to gradients. Each kind is one file, named here."""
 
 from collections.abc import Mapping
 

@@ -1,1 +1,1 @@
-
+"""Data: records, readers, cleaning, tokenising, batching."""

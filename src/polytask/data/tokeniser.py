@@ -32,7 +32,7 @@ class TokenRow:
 
 
 class Tokeniser:
-    """A fast tokeniser of the `tokenizers` library, cut to a limit, with words aligned to tokens."""
+    """A fast tokeniser of the `tokenizers` library, cut to a limit, words aligned to tokens."""
 
     def __init__(self, backend: Tokenizer, *, max_tokens: int, pad_id: int) -> None:
         text = Tokenizer.from_str(backend.to_str())
@@ -144,7 +144,7 @@ def _keep_marks_as_text(backend: Tokenizer) -> Tokenizer:
 
 
 def _with_word_spaces(backend: Tokenizer) -> Tokenizer:
-    """Split words are tokenised as if a space stood before each, which byte-level BPE must be told."""
+    """Each split word is tokenised as if after a space, which byte-level BPE must be told."""
     parts = json.loads(backend.to_str())
 
     def visit(node: object) -> None:

@@ -1,13 +1,14 @@
 """How a task sees a record: the text it reads and the encoder rows that become of it."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
 from polytask.data.cleaning import Cleaning, clean
 from polytask.data.columns import TEXT, WORDS, Need
-from polytask.data.records import Record
+from polytask.data.records import Record, Records
 from polytask.data.words import joined_spans, split_words
 from polytask.errors import ConfigError
 
@@ -36,6 +37,17 @@ class View(ABC):
     @abstractmethod
     def rows(self, record: Record, cleaning: Cleaning | None) -> list[Row]:
         """The encoder rows of one record, in order."""
+
+
+def count_changes(records: Records, view: View, cleaning: Cleaning) -> Counter[str]:
+    """How often each option of `clean:` had an effect on the texts that a view reads."""
+    changes: Counter[str] = Counter()
+    for some in records.batches(list(view.needs)):
+        for record in some:
+            for value in record.values():
+                for text in [value] if isinstance(value, str) else cast(list[str], value):
+                    changes += clean(text, cleaning).changes
+    return changes
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ class LSTMEncoder(Encoder):
 
     def blocks(self) -> Sequence[Sequence[nn.Parameter]]:
         """Embeddings first, then one block a layer."""
-        return [list(self.embed.parameters()), *(list(l.parameters()) for l in self.layers)]
+        return [list(self.embed.parameters()), *(list(layer.parameters()) for layer in self.layers)]
 
     def save(self, folder: Path) -> None:
         """Weights and sizes of its own format: `AutoModel` knows no LSTM."""

@@ -58,43 +58,16 @@ _LARGEST = {
     "type_vocab_size": 1_024,
 }
 _MAY_BE_ZERO = {"type_vocab_size"}
-_HARMLESS = {
-    "_name_or_path",
-    "_num_labels",
-    "adapters",
-    "classifier_dropout",
-    "directionality",
-    "finetuning_task",
-    "gradient_checkpointing",
-    "id2label",
-    "label2id",
-    "layer_norm_type",
-    "model_type",
-    "output_past",
-    "padding_idx",
-    "pooler_fc_size",
-    "pooler_num_attention_heads",
-    "pooler_num_fc_layers",
-    "pooler_size_per_head",
-    "pooler_type",
-    "position_embedding_type",
-    "summary_activation",
-    "summary_last_dropout",
-    "summary_type",
-    "summary_use_proj",
-    "task_specific_params",
-    "torch_dtype",
-    "transformers_version",
-    "use_cache",
-}
+_LEGACY = {"global_rope_theta", "local_rope_theta", "rope_theta", "rope_scaling", "n_positions"}
 _REFUSED = ("auto_map", "attn_implementation", "quantization_config", "experts_implementation")
 
 
 def safe_config(folder: Path) -> PretrainedConfig:
     """The configuration in `folder/config.json`, if every key of it is known and in range.
 
-    Raises RunError for an unknown architecture, a key that could run or fetch code, an unknown key
-    and a size out of range. The configuration is rebuilt from the keys that passed.
+    Raises RunError for an unknown architecture, a key that could run or fetch code and a size out
+    of range. The configuration is rebuilt from the keys that its architecture knows; others, which
+    have no effect, never reach transformers.
     """
     file = folder / "config.json"
     try:
@@ -109,24 +82,18 @@ def safe_config(folder: Path) -> PretrainedConfig:
     if model_type not in ARCHITECTURES:
         hint = did_you_mean(str(model_type), ARCHITECTURES)
         raise RunError(f"{file}: cannot load the architecture '{model_type}'. {hint}")
-    known = set(CONFIG_MAPPING[model_type]().to_dict()) | _HARMLESS
-    faults = [fault for key, value in raw.items() if (fault := _fault(key, value, known))]
+    faults = [fault for key, value in raw.items() if (fault := _fault(key, value))]
     if faults:
         raise RunError(f"{file}: {'; '.join(faults)}")
-    kept = {
-        key: value
-        for key, value in raw.items()
-        if key not in _HARMLESS - {"id2label", "label2id", "position_embedding_type"}
-    }
+    known = set(CONFIG_MAPPING[model_type]().to_dict()) | _LEGACY
+    kept = {key: value for key, value in raw.items() if key in known}
     config: PretrainedConfig = CONFIG_MAPPING[model_type].from_dict(kept)
     return config
 
 
-def _fault(key: str, value: object, known: set[str]) -> str | None:
+def _fault(key: str, value: object) -> str | None:
     if any(word in key for word in _REFUSED):
         return f"'{key}' may run or fetch code and is not accepted. Remove the key"
-    if key not in known:
-        return f"unknown key '{key}'. If it is harmless, remove it"
     if key in _LARGEST and value is not None:
         least = 0 if key in _MAY_BE_ZERO else 1
         if isinstance(value, bool) or not isinstance(value, int):

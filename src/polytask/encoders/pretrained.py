@@ -19,7 +19,7 @@ _FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 
 
 class Pretrained(EncoderSource):
-    """A pretrained Hugging Face encoder (BERT, RoBERTa, DeBERTa, ELECTRA, ModernBERT, XLM-R, T5…)."""
+    """A pretrained Hugging Face encoder (BERT, RoBERTa, DeBERTa, ModernBERT, XLM-R, T5…)."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Pretrained(EncoderSource):
         self.gradient_checkpointing = gradient_checkpointing
 
     def create(self, texts: Texts, *, base: Path, note: Note) -> Encoder:
-        """The encoder under `name`: a folder, else the hub, else the packaged copy of that model."""
+        """The encoder under `name`: a folder, else from the hub, else its packaged copy."""
         return self._open(self._folder(base, note))
 
     def open(self, folder: Path) -> Encoder:

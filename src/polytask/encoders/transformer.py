@@ -46,7 +46,7 @@ class Transformer(Encoder):
         return hidden
 
     def blocks(self) -> Sequence[Sequence[nn.Parameter]]:
-        """Embeddings first, then one block a layer; the pooler, which nothing reads, is left out."""
+        """Embeddings first, then one block a layer, without the pooler, which nothing reads."""
         layers = self._layers()
         in_layers = {id(p) for layer in layers for p in layer.parameters()}
         below: list[nn.Parameter] = []

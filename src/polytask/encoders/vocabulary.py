@@ -14,7 +14,7 @@ _RARE = 2
 
 
 def train_tokenizer(texts: Iterator[str], size: int, *, lowercase: bool) -> PreTrainedTokenizerFast:
-    """Byte-pair encoding (Sennrich, Haddow and Birch, ACL 2016) inside words; each Han stands alone.
+    """Byte-pair encoding (Sennrich, Haddow and Birch, ACL 2016) inside words; each Han is alone.
 
     Characters seen twice or more are kept, the most frequent first, up to four fifths of `size`.
     Merges carry no word prefix or suffix of their own: with one, the library numbers the marked

@@ -1,1 +1,1 @@
-
+"""Evaluation: predictions, scores, and a look at the data before training."""

@@ -29,7 +29,7 @@ def predict(
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """Predictions by task for the records of one batch; `indices` are their places in the source."""
+    """Predictions by task for the records of one batch; `indices`: their places in the source."""
 
     indices: list[int]
     predictions: Mapping[str, list[Prediction]]

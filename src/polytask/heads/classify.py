@@ -105,6 +105,10 @@ class Classify(Head):
             return None
         return f"label '{label}' is not one of the labels. {did_you_mean(label, self.labels)}"
 
+    def repairs(self, record: Record) -> int:
+        """None: nothing is mended."""
+        return 0
+
     def gold(self, record: Record) -> str | None:
         """The label."""
         return cast(str | None, record.get(self.column))

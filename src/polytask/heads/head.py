@@ -89,6 +89,10 @@ class Head(nn.Module, ABC):
         """What is wrong with the labels of a record, or None. A missing label is no problem."""
 
     @abstractmethod
+    def repairs(self, record: Record) -> int:
+        """How many labels of a record were mended because the user asked for that."""
+
+    @abstractmethod
     def gold(self, record: Record) -> Gold | None:
         """The gold labels of a record, or None if it has none."""
 
@@ -121,7 +125,7 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def label_counts(self, records: Iterable[Record]) -> tuple[dict[str, int], int, float]:
-        """How often each label occurs, how many records have none, the score of the best constant."""
+        """Counts of labels, records without any, the headline of the best constant answer."""
 
 
 def pool_mean(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -131,7 +135,7 @@ def pool_mean(hidden: Tensor, mask: Tensor) -> Tensor:
 
 
 def pair_features(pooled: Tensor) -> Tensor:
-    """[u, v, |u - v|, u * v] of towers that alternate: (2 x records, width) to (records, 4 x width).
+    """[u, v, |u - v|, u * v] of alternating towers: (2 x records, width) to (records, 4 x width).
 
     Conneau et al. (EMNLP 2017) without and with u, v alike.
     """

@@ -90,6 +90,10 @@ class Regress(Head):
         """Nothing can be wrong beyond what the column type refuses."""
         return None
 
+    def repairs(self, record: Record) -> int:
+        """None: nothing is mended."""
+        return 0
+
     def gold(self, record: Record) -> list[float] | None:
         """The numbers, nan where one is missing."""
         numbers = self._numbers(record)
@@ -125,7 +129,7 @@ class Regress(Head):
         return error.square().sum()
 
     def decode(self, logits: Tensor, records: Sequence[Record], inputs: Inputs) -> list[Prediction]:
-        """`{"value": number}`, or `{"values": {column: number}}` for several, in the user's units."""
+        """`{"value": number}`, or `{"values": {column: number}}`, in the user's units."""
         means = torch.tensor(self.means, dtype=torch.float64)
         deviations = torch.tensor(self.deviations, dtype=torch.float64)
         values = (logits.double().cpu() * deviations + means).tolist()
@@ -137,7 +141,7 @@ class Regress(Head):
         ]
 
     def score(self, gold: Sequence[Gold], predicted: Sequence[Prediction]) -> Scores:
-        """Pearson, Spearman, mean absolute and root mean squared error; means over several numbers."""
+        """Pearson, Spearman, mean absolute and root mean squared error; means over numbers."""
         truth = cast(Sequence[list[float]], gold)
         answers = [self._answer(prediction) for prediction in predicted]
         by_column: list[dict[str, float]] = []

@@ -62,25 +62,20 @@ class Tag(Head):
 
     def fit(self, records: Iterable[Record]) -> list[str]:
         """Learns the labels in alphabetical order, and whether they spell spans."""
-        counts: Counter[str] = Counter()
-        num_repaired = 0
-        for record in records:
-            tags = cast(list[str] | None, record.get(self.column))
-            if tags is not None:
-                repaired, num = repair_bio(tags) if self.repair else (tags, 0)
-                counts.update(repaired)
-                num_repaired += num
+        counts = self._count(records)
         if len(counts) < 2:
             raise DataError(
                 f"column '{self.column}' holds {len(counts)} different labels, but 2 are needed"
             )
         self.has_spans = is_entity_scheme(counts)
-        self.labels = sorted(counts)
         if self.has_spans:
-            inner = [label for label in self.labels if label.startswith("I-")]
-            self.labels = sorted({*counts, _OUTSIDE, *("B-" + label[2:] for label in inner)})
-        warnings = [f"label '{name}' is seen once" for name in self.labels if counts[name] == 1]
-        return warnings + ([f"repaired {num_repaired} labels of train"] if num_repaired else [])
+            repaired = (
+                {"I": "B", "E": "S"}.get(label[0], label[0]) + label[1:] for label in counts
+            )
+            self.labels = sorted({*counts, *repaired, _OUTSIDE})
+        else:
+            self.labels = sorted(counts)
+        return [f"label '{name}' is seen once" for name in self.labels if counts[name] == 1]
 
     def facts(self) -> dict[str, object]:
         """Labels, and whether they spell spans."""
@@ -110,7 +105,13 @@ class Tag(Head):
         unknown = [tag for tag in self._repaired(tags) if tag not in self.labels]
         if not unknown:
             return None
-        return f"label '{unknown[0]}' is not one of the labels. {did_you_mean(unknown[0], self.labels)}"
+        hint = did_you_mean(unknown[0], self.labels)
+        return f"label '{unknown[0]}' is not one of the labels. {hint}"
+
+    def repairs(self, record: Record) -> int:
+        """Labels that `repair: true` turned into the start of an entity."""
+        tags = cast(list[str] | None, record.get(self.column))
+        return repair_bio(tags)[1] if tags and self.repair and self.has_spans else 0
 
     def gold(self, record: Record) -> list[str] | None:
         """One label a word."""
@@ -208,14 +209,14 @@ class Tag(Head):
 
     def label_counts(self, records: Iterable[Record]) -> tuple[dict[str, int], int, float]:
         """Counts of labels, records without any, accuracy of the most frequent (0 for spans)."""
-        counts: Counter[str] = Counter()
-        missing = 0
-        for record in records:
-            tags = self.gold(record)
-            missing += tags is None
-            counts.update(tags or ())
+        kept = list(records)
+        counts = self._count(kept)
+        missing = sum(self.gold(record) is None for record in kept)
         best = max(counts.values(), default=0) / max(sum(counts.values()), 1)
         return dict(counts.most_common()), missing, 0.0 if self.has_spans else best
+
+    def _count(self, records: Iterable[Record]) -> Counter[str]:
+        return Counter(tag for record in records for tag in self.gold(record) or ())
 
     def _repaired(self, tags: list[str]) -> list[str]:
         return repair_bio(tags)[0] if self.repair and self.has_spans else tags

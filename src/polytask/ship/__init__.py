@@ -1,1 +1,1 @@
-
+"""After training: predictor, model card, tables."""

@@ -86,4 +86,7 @@ def _settings(experiment: Experiment) -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     train = cast(dict[str, object], experiment.plain["train"])
     settings = ", ".join(f"{key} {value}" for key, value in train.items() if value is not None)
-    return f"## Settings\n\nTraining: {settings}. Versions: {versions}. All options: `experiment.yaml`."
+    return (
+        f"## Settings\n\nTraining: {settings}. Versions: {versions}. "
+        "All options: `experiment.yaml`."
+    )

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 
-
 from rich import box
 from rich.table import Table
 

@@ -1,1 +1,1 @@
-
+"""Training: loop, optimizer, checkpoints, journal, trackers."""

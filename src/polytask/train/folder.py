@@ -67,13 +67,14 @@ class RunFolder:
             status = None
         if status == "finished":
             raise RunError(
-                f"{self.path}: this run is finished. Use another --out, or --overwrite to train anew."
+                f"{self.path}: this run is finished. "
+                "Use another --out, or --overwrite to train anew."
             )
         if status == "unfinished" and before != plain:
             changed = ", ".join(_differences(before, plain))
             raise RunError(
-                f"{self.path}: holds an unfinished run of another experiment (differs in {changed}). "
-                "Use another --out, or --overwrite to train anew."
+                f"{self.path}: holds an unfinished run of another experiment "
+                f"(differs in {changed}). Use another --out, or --overwrite to train anew."
             )
         try:
             self.path.mkdir(parents=True, exist_ok=True)

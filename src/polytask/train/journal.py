@@ -17,6 +17,13 @@ class Journal(Observer):
 
     def __init__(self, file: Path) -> None:
         self._file = file.open("a", encoding="utf-8")
+        self._num_tokens = 0
+        self._num_padded = 0
+
+    @property
+    def padding(self) -> float:
+        """Share of the encoder's input that was padding, over the steps seen since the start."""
+        return 1 - self._num_tokens / max(self._num_padded, 1)
 
     @property
     def position(self) -> int:
@@ -42,6 +49,8 @@ class Journal(Observer):
 
     def step(self, report: StepReport) -> None:
         """Losses, weights and sizes of a step."""
+        self._num_tokens += report.num_tokens
+        self._num_padded += report.num_padded
         self.write(
             "step",
             {

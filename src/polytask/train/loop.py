@@ -25,7 +25,7 @@ from polytask.train.optim import clip_gradients, make_optimizer, schedule_factor
 
 @dataclass(slots=True)
 class Position:
-    """Where a run stands. `index` counts the steps done in `epoch`; `best` is the best selection."""
+    """Where a run stands. `index` counts the steps done in `epoch`; `best`: the best selection."""
 
     epoch: int = 0
     index: int = 0
@@ -82,7 +82,7 @@ class Loop:
         self._names = {feed: [task.name for task in tasks] for feed, tasks in self._tasks.items()}
         self._clipped = {
             "encoder": list(model.encoder.parameters()),
-            **{name: list(model.head(name).parameters()) for name in model.heads},
+            **{name: list(model.head(name).parameters()) for name in model.tasks},
         }
         self.num_steps = self._count_steps()
 

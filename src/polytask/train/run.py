@@ -15,7 +15,9 @@ import torch
 from rich.console import Console
 
 from polytask.build import (
+    EXPERIMENT_FILE,
     Experiment,
+    described,
     fit_heads,
     load_data,
     make_feeds,
@@ -23,8 +25,9 @@ from polytask.build import (
     read_experiment,
     save_model,
 )
-from polytask.config.experiment import dump_yaml
+from polytask.data.feed import Feed
 from polytask.data.tables import default_cache
+from polytask.data.views import count_changes
 from polytask.errors import RunError
 from polytask.evaluate.score import TaskResult
 from polytask.train.checkpoint import (
@@ -106,13 +109,19 @@ class _Session:
 
     def run(self, device: torch.device, *, resume: bool) -> Trained:
         started = time.perf_counter()
-        if not resume:
+        snapshot, skipped = (
+            newest_checkpoint(self.folder.checkpoints, device) if resume else (None, [])
+        )
+        if snapshot is None:
             self.journal.cut(0)
-            write_synced(self.folder.path / "experiment.yaml", dump_yaml(self.experiment.plain))
-        silent = self.note if not resume else (lambda text: None)
-        loop = self._make_loop(device, silent)
+        loop = self._make_loop(device)
+        if snapshot is not None:
+            restore(loop, snapshot)
+            self.journal.cut(cast(int, snapshot.values["journal"]))
+        for text in skipped:
+            self.note(text)
         if resume:
-            self._go_on(loop, device)
+            self.note(f"Going on from step {loop.position.step}.")
         hooks = Hooks(
             keep_best=lambda results: self._keep_best(loop, results),
             after_step=lambda: self._after_step(loop),
@@ -131,13 +140,15 @@ class _Session:
             loop.position.step,
         )
 
-    def _make_loop(self, device: torch.device, note: Callable[[str], None]) -> Loop:
+    def _make_loop(self, device: torch.device) -> Loop:
+        note = self.note
         cache = default_cache()
         data = load_data(self.experiment, cache=cache)
         for splits in data.values():
             for text in splits.notes:
                 note(text)
         fit_heads(self.experiment, data, note)
+        write_synced(self.folder.path / EXPERIMENT_FILE, described(self.experiment, data))
         torch.manual_seed(self.experiment.train.seed)
         model = make_model(self.experiment, data, note)
         train, dev = (
@@ -147,12 +158,7 @@ class _Session:
                 {name: splits.dev for name, splits in data.items()},
             )
         )
-        for name, feed in train.items():
-            counts = feed.counts()
-            note(
-                f"Feed {name}: {len(feed)} train records, {counts.num_tokens} tokens, "
-                f"{counts.num_truncated} texts cut, {counts.num_unknown} tokens unknown."
-            )
+        self._describe(train, note)
         precision = cast(dict[str, object], self.experiment.plain["train"])["precision"]
         note(f"Training on {device} in {precision}; losses are means over targets, {_FORMULA}.")
         loop = Loop(
@@ -167,16 +173,19 @@ class _Session:
         torch.manual_seed(self.experiment.train.seed)
         return loop
 
-    def _go_on(self, loop: Loop, device: torch.device) -> None:
-        snapshot, skipped = newest_checkpoint(self.folder.checkpoints, device)
-        if snapshot is None:
-            self.journal.cut(0)
-        else:
-            restore(loop, snapshot)
-            self.journal.cut(cast(int, snapshot.values["journal"]))
-        for text in skipped:
-            self.note(text)
-        self.note(f"Going on from step {loop.position.step}.")
+    def _describe(self, feeds: Mapping[str, Feed], note: Callable[[str], None]) -> None:
+        for name, tasks in self.experiment.tasks_by_feed().items():
+            feed, cleaning = feeds[name], self.experiment.data[tasks[0].data].clean
+            counts = feed.counts()
+            note(
+                f"Feed {name}, read by {', '.join(task.name for task in tasks)}: {len(feed)} train "
+                f"records, {counts.num_tokens} tokens, {counts.num_truncated} texts cut, "
+                f"{counts.num_unknown} tokens unknown."
+            )
+            if cleaning is not None:
+                changes = count_changes(feed.records, feed.view, cleaning)
+                found = ", ".join(f"{key} {num}" for key, num in sorted(changes.items()))
+                note(f"Feed {name}: cleaning changed {found or 'nothing'}.")
 
     def _save(self, loop: Loop) -> None:
         snapshot = take_snapshot(loop, {"journal": self.journal.position})
@@ -213,14 +222,19 @@ class _Session:
     def _finish(self, loop: Loop) -> None:
         self.folder.mark("finished", self.experiment.plain)
         self.journal.write(
-            "end", {"steps": loop.position.step, "best_step": loop.position.best_step}
+            "end",
+            {
+                "steps": loop.position.step,
+                "best_step": loop.position.best_step,
+                "padding": round(self.journal.padding, 4),
+            },
         )
 
     @contextmanager
     def _catching_signals(self) -> Iterator[None]:
         """The first Ctrl-C or SIGTERM stops after the step; a second one stops at once."""
 
-        def stop(number: int, frame: FrameType | None) -> None:
+        def stop(_number: int, _frame: FrameType | None) -> None:
             if self.is_stopping:
                 raise KeyboardInterrupt
             self.is_stopping = True
