@@ -5,12 +5,21 @@ from collections.abc import Sequence
 
 # Scripts written without spaces stand one character a word, as their tagging data sets do.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
-_LETTER = rf"[^\W_{_UNSPACED}]"
-_WORD = re.compile(
-    rf"[{_UNSPACED}]|['’]s\b|{_LETTER}+(?:(?!['’]s\b)(?:[,:](?=\d)|['’_.@/\-]+){_LETTER}+)*"
-    r"(?:[\u0300-\u036f\u200c\u200d]+)?|\S(?:[\ufe0f\U0001f3fb-\U0001f3ff]|\u200d\S)*"
+_MARKS = (
+    r"\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0670"
+    r"\u06d6-\u06ed\u0900-\u0963\u0980-\u0dff\u0e31-\u0e3a\u0e47-\u0e4e\u200c\u200d"
 )
-_URL = re.compile(r"https?://\S+|\S+@\S+\.\w+")
+_LETTER = rf"[^\W_{_UNSPACED}]"
+_RUN = rf"{_LETTER}(?:{_LETTER}|[{_MARKS}])*"
+_WORD = re.compile(
+    rf"[{_UNSPACED}]|['’]s\b|[0-9#*]\ufe0f?\u20e3|[\U0001f1e6-\U0001f1ff]{{2}}"
+    rf"|{_RUN}(?:(?!['’]s\b)(?:[,:](?=\d)|['’_.@/\-]+){_RUN})*"
+    r"|\S(?:[\ufe0f\U0001f3fb-\U0001f3ff]|\u200d\S)*"
+)
+# ASCII only, and no address starts inside another: the time taken must grow with the text alone.
+_URL = re.compile(
+    r"https?://[!-~]*[\w/=&%#~+-]|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.ASCII
+)
 
 
 def split_words(text: str) -> list[tuple[int, int]]:

@@ -1,30 +1,31 @@
 """Scores as tables for a terminal."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from rich import box
 from rich.table import Table
 
-from polytask.evaluate.check import PERCENTILES, Check
+from polytask.evaluate.check import PERCENTILES, Check, SplitCheck
 from polytask.heads import Scores
 
-_MAX_LABELS = 12
+_MAX_LABELS = 8
 
 
 def scores_table(title: str, scores: Mapping[str, Scores], unseen: Mapping[str, Scores]) -> Table:
-    """One row a task: headline, other metrics, rows; and the headline without leaked texts."""
-    table = _table(title, "task", "metric", "score", "rows", "others")
+    """Every metric of every task, the headline first; and without texts that train holds too."""
+    table = _table(title, "task", "metric", "score", "rows")
     if unseen:
-        table.add_column("unseen in train", justify="right")
+        table.add_column("not in train", justify="right")
+        table.add_column("rows", justify="right")
     for task, one in scores.items():
-        name, value = one.headline
-        others = [f"{key} {number(v)}" for key, v in list(one.metrics.items())[1:4]]
-        cells = [task, name, number(value), str(one.count), ", ".join(others)]
-        if unseen:
-            fresh = unseen.get(task)
-            cells.append(f"{number(fresh.headline[1])} ({fresh.count})" if fresh else "the same")
-        table.add_row(*cells)
+        fresh = unseen.get(task)
+        for place, (name, value) in enumerate(one.metrics.items()):
+            cells = [task if place == 0 else "", name, number(value), str(one.count)]
+            if fresh:
+                cells += [number(fresh.metrics[name]), str(fresh.count)]
+            is_last = place == len(one.metrics) - 1
+            table.add_row(*cells, style="bold" if place == 0 else None, end_section=is_last)
     return table
 
 
@@ -46,38 +47,32 @@ def class_table(task: str, scores: Scores) -> Table | None:
 
 
 def check_tables(check: Check) -> list[Table]:
-    """What `polytask check` found, one table a task."""
-    tables = []
-    for task, splits in check.tasks.items():
-        percentiles = "/".join(map(str, PERCENTILES))
-        table = _table(
-            task,
-            "split",
-            "rows",
-            "no label",
-            f"tokens p{percentiles}",
-            "cut",
-            "unknown",
-            "duplicates",
-            "also in train",
-            "majority",
-        )
-        for one in splits:
-            leaks = ", ".join(f"{num} ({feed})" for feed, num in one.leaks.items()) or "0"
-            table.add_row(
-                one.split,
-                str(one.num_rows),
-                str(one.num_missing),
-                "/".join(map(str, one.lengths)),
-                f"{one.truncated:.1%}",
-                f"{one.unknown:.1%}",
-                str(one.num_duplicates),
-                "" if one.split == "train" else leaks,
-                number(one.majority),
-            )
-        table.caption = "labels of train: " + _counts(splits[0].label_counts)
-        tables.append(table)
-    return tables
+    """What `polytask check` found: a table a task, a column a split."""
+    return [_check_table(task, splits) for task, splits in check.tasks.items()]
+
+
+def _check_table(task: str, splits: Sequence[SplitCheck]) -> Table:
+    table = _table(task, "", *(one.split for one in splits))
+    percentiles = ", ".join(map(str, PERCENTILES))
+    rows: Mapping[str, Callable[[SplitCheck], str]] = {
+        "rows": lambda one: str(one.num_rows),
+        "without a label": lambda one: str(one.num_missing),
+        f"tokens, percentiles {percentiles}": lambda one: ", ".join(map(str, one.lengths)),
+        "texts cut at max_tokens": lambda one: f"{one.truncated:.1%}",
+        "unknown tokens": lambda one: f"{one.unknown:.1%}",
+        "duplicate texts": lambda one: str(one.num_duplicates),
+        "texts also in train": _leaks,
+        "majority baseline": lambda one: number(one.majority),
+        "labels": lambda one: _counts(one.label_counts),
+    }
+    for name, cell in rows.items():
+        table.add_row(name, *map(cell, splits))
+    return table
+
+
+def _leaks(one: SplitCheck) -> str:
+    found = [f"{num} ({feed})" for feed, num in one.leaks.items()]
+    return "" if one.split == "train" else ", ".join(found) or "0"
 
 
 def number(value: float) -> str:

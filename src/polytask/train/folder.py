@@ -62,7 +62,9 @@ class RunFolder:
         another experiment.
         """
         status, before = self._read()
-        if overwrite and status is not None:
+        if status == "unfinished" and not (self.checkpoints.exists() or self.model.exists()):
+            status = None
+        if overwrite and self.path.exists():
             shutil.rmtree(self.path)
             status = None
         if status == "finished":

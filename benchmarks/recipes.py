@@ -1,0 +1,253 @@
+"""Trains recipes with several seeds and prints their scores on test, beside a simple floor.
+
+Scores are in per cent: the headline of each task on all test rows, and on the rows whose text is in
+no training split. "all right" is the share of rows for which every task that reads them is right.
+The floor is TF-IDF with logistic regression, trained on train alone, its C chosen on dev. A finished
+run folder of the same experiment is used again.
+
+    python benchmarks/recipes.py snips banking77 --seeds 1,2,3
+"""
+
+import argparse
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import cast
+
+import numpy as np
+from _common import RECIPES, Target, print_closing_line, write_section
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from polytask import api
+from polytask.build import Experiment, load_data, read_experiment, task_records
+from polytask.data.checks import occur_in, text_keys
+from polytask.data.dataset import Splits
+from polytask.data.records import Records
+from polytask.data.tables import default_cache
+from polytask.tasks import Task
+from polytask.train.folder import RunFolder
+from polytask.train.run import read_metrics
+
+BARS = {
+    "snips.intent": 98.0,
+    "snips.slots": 95.0,
+    "snips.all right": 88.5,
+    "banking77.banking": 92.0,
+    "clinc150.request": 95.0,
+}
+ABOVE_FLOOR = "csl_category.category"
+REGULARISATION = (1.0, 10.0, 100.0)
+SECONDS_FILE = "seconds.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A score in per cent on all test rows, and on those whose text train does not hold."""
+
+    all_rows: float
+    unseen: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the results: a task of a recipe, its scores by seed, and the floor if any."""
+
+    recipe: str
+    task: str
+    metric: str
+    by_seed: Sequence[Score]
+    floor: Score | None
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        """Recipe and task."""
+        return f"{self.recipe}.{self.task}"
+
+    @property
+    def mean(self) -> Score:
+        """Means over the seeds."""
+        unseen = fmean(score.unseen for score in self.by_seed)
+        return Score(fmean(score.all_rows for score in self.by_seed), unseen)
+
+
+def main() -> None:
+    """Prints a Markdown table and the closing line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("recipes", nargs="+", metavar="recipe", help="snips, banking77, …")
+    parser.add_argument("--seeds", default="1", help="such as 1,2,3")
+    parser.add_argument("--out", type=Path, default=Path("runs/recipes"), help="folder of the runs")
+    parser.add_argument("--table", type=Path, help="Markdown file to put the table into")
+    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
+    options = parser.parse_args()
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    lines: list[Line] = []
+    for recipe in options.recipes:
+        lines += measure(recipe, seeds, out=options.out, overrides=options.overrides)
+    shown = as_markdown(lines, seeds)
+    print(shown)
+    if options.table:
+        write_section(options.table, "Recipes on public data", shown)
+    print_closing_line(figures_of(lines), targets_of(lines))
+
+
+def measure(
+    recipe: str, seeds: Sequence[int], *, out: Path, overrides: Sequence[str]
+) -> list[Line]:
+    """The lines of one recipe."""
+    file = RECIPES / f"{recipe}.yaml"
+    experiment = read_experiment(file, overrides)
+    data = load_data(experiment, cache=default_cache())
+    seen = seen_rows(experiment, data)
+    folders = [out / f"{recipe}-seed{seed}" for seed in seeds]
+    seconds = fmean(
+        run(file, folder, [*overrides, f"train.seed={seed}"])
+        for seed, folder in zip(seeds, folders, strict=True)
+    )
+    lines: list[Line] = []
+    for task in experiment.tasks:
+        found = [headline(RunFolder(folder), task.name) for folder in folders]
+        scores = [score for _, score in found]
+        floor = tfidf(experiment, task, data[task.data], seen[task.data])
+        lines.append(Line(recipe, task.name, found[0][0], scores, floor, seconds))
+    for tasks in experiment.tasks_by_feed().values():
+        if len(tasks) > 1 and (test := data[tasks[0].data].test):
+            name = tasks[0].data
+            both = [all_right(RunFolder(folder), tasks, test, seen[name]) for folder in folders]
+            lines.append(Line(recipe, "all right", "accuracy", both, None, seconds))
+    return lines
+
+
+def run(file: Path, folder: Path, overrides: Sequence[str]) -> float:
+    """Trains and scores on test unless that is done; the seconds of training, nan if unknown."""
+    status = status_of(folder, read_experiment(file, overrides))
+    note = folder / SECONDS_FILE
+    if status != "finished":
+        trained = api.train(file, out=folder, overrides=overrides, overwrite=status == "other")
+        note.write_text(json.dumps(trained.seconds if status != "unfinished" else None))
+    if "test" not in read_metrics(RunFolder(folder)):
+        api.evaluate(folder)
+    seconds = json.loads(note.read_text()) if note.is_file() else None
+    return float("nan") if seconds is None else float(seconds)
+
+
+def status_of(folder: Path, experiment: Experiment) -> str:
+    """`absent`, or `unfinished` or `finished` if the run is of this experiment, else `other`."""
+    file = folder / "run.json"
+    if not file.is_file():
+        return "absent"
+    found = json.loads(file.read_text(encoding="utf-8"))
+    plain = dict(experiment.plain)
+    train = cast(Mapping[str, object], plain["train"])
+    # A run writes down the precision that `auto` stands for.
+    plain["train"] = {**train, "precision": found["experiment"]["train"]["precision"]}
+    return str(found["status"]) if found["experiment"] == plain else "other"
+
+
+def headline(folder: RunFolder, task: str) -> tuple[str, Score]:
+    """Name and score of a task's first metric on test."""
+    entry = cast(dict[str, dict[str, dict[str, object]]], read_metrics(folder)["test"])[task]
+    every = cast(dict[str, float], entry["metrics"])
+    fresh = cast(dict[str, dict[str, float]], entry.get("without_seen_in_train", entry))["metrics"]
+    name = next(iter(every))
+    return name, Score(100 * every[name], 100 * fresh[name])
+
+
+def seen_rows(experiment: Experiment, data: Mapping[str, Splits]) -> dict[str, np.ndarray]:
+    """By data set, which of its test rows stand in any training split: (rows,)."""
+    views = {task.data: task.head.view for task in experiment.tasks}
+    train = np.concatenate([text_keys(data[name].train, view) for name, view in views.items()])
+    tests = {name: splits.test for name, splits in data.items() if splits.test is not None}
+    return {name: occur_in(text_keys(test, views[name]), train) for name, test in tests.items()}
+
+
+def all_right(folder: RunFolder, tasks: Sequence[Task], test: Records, seen: np.ndarray) -> Score:
+    """Share of the test rows for which every task's label or tags are the gold ones."""
+    right = np.ones(len(test), bool)
+    for task in tasks:
+        lines = folder.predictions("test", task.name).read_text(encoding="utf-8").splitlines()
+        answers = [json.loads(line) for line in lines]
+        golds = [task.head.gold(record) for record in task_records(task, test)]
+        pairs = zip(answers, golds, strict=True)
+        right &= [answer.get("label", answer.get("tags")) == gold for answer, gold in pairs]
+    return _score(right, seen)
+
+
+def tfidf(experiment: Experiment, task: Task, splits: Splits, seen: np.ndarray) -> Score | None:
+    """Accuracy of logistic regression over words, or over 1-2 characters of Chinese.
+
+    None for a task that does not put one label on a text, and where there is no test split.
+    """
+    sections = cast(Mapping[str, Mapping[str, object]], experiment.plain["tasks"])
+    if sections[task.name]["kind"] != "classify" or splits.test is None:
+        return None
+    is_chinese = experiment.data[task.data].language == "zh"
+    texts, labels = zip(*labelled(task, splits.train), strict=True)
+    dev_texts, dev_labels = zip(*labelled(task, splits.dev), strict=True)
+    models = []
+    for strength in REGULARISATION:
+        vectors = (
+            TfidfVectorizer(analyzer="char", ngram_range=(1, 2))
+            if is_chinese
+            else TfidfVectorizer(sublinear_tf=True)
+        )
+        models.append(make_pipeline(vectors, LogisticRegression(C=strength, max_iter=1000)))
+        models[-1].fit(texts, labels)
+    best = max(models, key=lambda model: model.score(dev_texts, dev_labels))
+    test_texts, test_labels = zip(*labelled(task, splits.test), strict=True)
+    has_label = [task.head.gold(record) is not None for record in task_records(task, splits.test)]
+    return _score(best.predict(test_texts) == np.array(test_labels), seen[has_label])
+
+
+def labelled(task: Task, records: Records) -> Iterator[tuple[str, str]]:
+    """Text and label of each record that has one."""
+    for record in task_records(task, records):
+        if (label := task.head.gold(record)) is not None:
+            segments = [part for row in task.head.view.rows(record, None) for part in row]
+            words = [part if isinstance(part, str) else " ".join(part) for part in segments]
+            yield " ".join(words), cast(str, label)
+
+
+def _score(right: np.ndarray, seen: np.ndarray) -> Score:
+    return Score(100 * float(right.mean()), 100 * float(right[~seen].mean()))
+
+
+def as_markdown(lines: Sequence[Line], seeds: Sequence[int]) -> str:
+    """A table with one row a task; "unseen" leaves out test rows whose text is in train."""
+    heads = ["recipe", "task", "metric", "test", *(f"seed {seed}" for seed in seeds)]
+    heads += ["unseen", "TF-IDF", "TF-IDF unseen", "seconds of training"]
+    rows = [heads, ["---"] * 3 + ["---:"] * (len(heads) - 3)]
+    for line in lines:
+        floor = (line.floor.all_rows, line.floor.unseen) if line.floor else ("", "")
+        numbers = [line.mean.all_rows, *(score.all_rows for score in line.by_seed)]
+        cells = [*numbers, line.mean.unseen, *floor]
+        shown = [cell if isinstance(cell, str) else f"{cell:.2f}" for cell in cells]
+        seconds = "" if math.isnan(line.seconds) else f"{line.seconds:.0f}"
+        rows.append([line.recipe, line.task, line.metric, *shown, seconds])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def figures_of(lines: Sequence[Line]) -> dict[str, float]:
+    """Means over the seeds, and the floors."""
+    figures = {line.name: line.mean.all_rows for line in lines}
+    figures |= {f"{line.name}.unseen": line.mean.unseen for line in lines}
+    return figures | {f"{line.name}.tfidf": line.floor.all_rows for line in lines if line.floor}
+
+
+def targets_of(lines: Sequence[Line]) -> dict[str, Target]:
+    """The bars of the recipes that were run; Chinese titles must beat their floor."""
+    names = {line.name: line for line in lines}
+    targets = {name: Target(">=", bar) for name, bar in BARS.items() if name in names}
+    chinese = names.get(ABOVE_FLOOR)
+    if chinese and chinese.floor:
+        targets[ABOVE_FLOOR] = Target(">", chinese.floor.all_rows)
+    return targets
+
+
+if __name__ == "__main__":
+    main()
