@@ -1,7 +1,7 @@
 """Peak memory of training on two million rows: private memory, so mapped tables do not count.
 
-Generates JSON lines with five labels, trains a scratch encoder of two layers in a process of its own
-with an empty cache, and samples RssAnon of that process from /proc (Linux only).
+Generates JSON lines with five labels, trains a scratch encoder of two layers in a process of its
+own with an empty cache, and samples RssAnon of that process from /proc (Linux only).
 """
 
 import argparse
@@ -38,7 +38,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        generator = random.Random(1)
+        generator = random.Random(1)  # noqa: S311
         write_rows(folder / "train.jsonl", options.rows, generator)
         write_rows(folder / "dev.jsonl", NUM_DEV, generator)
         (folder / "experiment.yaml").write_text(EXPERIMENT.format(steps=options.steps))

@@ -1,9 +1,9 @@
 """Trains recipes with several seeds and prints their scores on test, beside a simple floor.
 
-Scores are in per cent: the headline of each task on all test rows, and on the rows whose text is in
-no training split. "all right" is the share of rows for which every task that reads them is right.
-The floor is TF-IDF with logistic regression, trained on train alone, its C chosen on dev. A finished
-run folder of the same experiment is used again.
+Scores are in per cent: the headline of each task on all test rows, and on the rows whose text is
+in no training split. all_right is the share of rows for which every task that reads them is right.
+The floor is TF-IDF with logistic regression, trained on train alone, its C chosen on dev. A
+finished run folder of the same experiment is used again.
 
     python benchmarks/recipes.py snips banking77 --seeds 1,2,3
 """
@@ -36,11 +36,13 @@ from polytask.train.run import read_metrics
 BARS = {
     "snips.intent": 98.0,
     "snips.slots": 95.0,
-    "snips.all right": 88.5,
+    "snips.all_right": 88.5,
     "banking77.banking": 92.0,
     "clinc150.request": 95.0,
 }
 ABOVE_FLOOR = "csl_category.category"
+ANSWERS = {"classify": "label", "tag": "tags"}
+"""By kind of task, the key of a prediction that the gold label is compared with."""
 REGULARISATION = (1.0, 10.0, 100.0)
 SECONDS_FILE = "seconds.json"
 
@@ -110,17 +112,31 @@ def measure(
         for seed, folder in zip(seeds, folders, strict=True)
     )
     lines: list[Line] = []
-    for task in experiment.tasks:
-        found = [headline(RunFolder(folder), task.name) for folder in folders]
-        scores = [score for _, score in found]
-        floor = tfidf(experiment, task, data[task.data], seen[task.data])
-        lines.append(Line(recipe, task.name, found[0][0], scores, floor, seconds))
-    for tasks in experiment.tasks_by_feed().values():
-        if len(tasks) > 1 and (test := data[tasks[0].data].test):
-            name = tasks[0].data
-            both = [all_right(RunFolder(folder), tasks, test, seen[name]) for folder in folders]
-            lines.append(Line(recipe, "all right", "accuracy", both, None, seconds))
+    for feed, tasks in experiment.tasks_by_feed().items():
+        splits = data[tasks[0].data]
+        for task in tasks:
+            found = [headline(RunFolder(folder), task.name) for folder in folders]
+            scores = [score for _, score in found]
+            floor = tfidf(experiment, task, splits, seen[feed])
+            lines.append(Line(recipe, task.name, found[0][0], scores, floor, seconds))
+        exact = {task: kind for task in tasks if (kind := kind_of(experiment, task)) in ANSWERS}
+        if len(exact) > 1:
+            right = [all_right(RunFolder(f), exact, test_of(splits), seen[feed]) for f in folders]
+            lines.append(Line(recipe, "all_right", "accuracy", right, None, seconds))
     return lines
+
+
+def kind_of(experiment: Experiment, task: Task) -> str:
+    """The kind of a task, as its section names it."""
+    sections = cast(Mapping[str, Mapping[str, str]], experiment.plain["tasks"])
+    return sections[task.name]["kind"]
+
+
+def test_of(splits: Splits) -> Records:
+    """The test rows. Raises SystemExit if there are none."""
+    if splits.test is None:
+        raise SystemExit(f"{splits.train.path}: a recipe needs a test split")
+    return splits.test
 
 
 def run(file: Path, folder: Path, overrides: Sequence[str]) -> float:
@@ -152,39 +168,44 @@ def status_of(folder: Path, experiment: Experiment) -> str:
 def headline(folder: RunFolder, task: str) -> tuple[str, Score]:
     """Name and score of a task's first metric on test."""
     entry = cast(dict[str, dict[str, dict[str, object]]], read_metrics(folder)["test"])[task]
-    every = cast(dict[str, float], entry["metrics"])
-    fresh = cast(dict[str, dict[str, float]], entry.get("without_seen_in_train", entry))["metrics"]
+    every = cast(dict[str, float | None], entry["metrics"])
+    fresh = cast(dict[str, dict[str, float | None]], entry.get("without_seen_in_train", entry))
     name = next(iter(every))
-    return name, Score(100 * every[name], 100 * fresh[name])
+    return name, Score(_per_cent(every[name]), _per_cent(fresh["metrics"][name]))
 
 
 def seen_rows(experiment: Experiment, data: Mapping[str, Splits]) -> dict[str, np.ndarray]:
-    """By data set, which of its test rows stand in any training split: (rows,)."""
-    views = {task.data: task.head.view for task in experiment.tasks}
-    train = np.concatenate([text_keys(data[name].train, view) for name, view in views.items()])
-    tests = {name: splits.test for name, splits in data.items() if splits.test is not None}
-    return {name: occur_in(text_keys(test, views[name]), train) for name, test in tests.items()}
+    """By feed, which of its test rows stand in any training split: (rows,)."""
+    feeds = {
+        feed: (data[tasks[0].data], tasks[0].head.view)
+        for feed, tasks in experiment.tasks_by_feed().items()
+    }
+    train = np.concatenate([text_keys(splits.train, view) for splits, view in feeds.values()])
+    return {
+        feed: occur_in(text_keys(test_of(splits), view), train)
+        for feed, (splits, view) in feeds.items()
+    }
 
 
-def all_right(folder: RunFolder, tasks: Sequence[Task], test: Records, seen: np.ndarray) -> Score:
-    """Share of the test rows for which every task's label or tags are the gold ones."""
+def all_right(
+    folder: RunFolder, kinds: Mapping[Task, str], test: Records, seen: np.ndarray
+) -> Score:
+    """Share of the test rows for which each task's label or tags are the gold ones."""
     right = np.ones(len(test), bool)
-    for task in tasks:
+    for task, kind in kinds.items():
         lines = folder.predictions("test", task.name).read_text(encoding="utf-8").splitlines()
-        answers = [json.loads(line) for line in lines]
+        answers = [json.loads(line)[ANSWERS[kind]] for line in lines]
         golds = [task.head.gold(record) for record in task_records(task, test)]
-        pairs = zip(answers, golds, strict=True)
-        right &= [answer.get("label", answer.get("tags")) == gold for answer, gold in pairs]
-    return _score(right, seen)
+        right &= [answer == gold for answer, gold in zip(answers, golds, strict=True)]
+    return _share(right, seen)
 
 
 def tfidf(experiment: Experiment, task: Task, splits: Splits, seen: np.ndarray) -> Score | None:
     """Accuracy of logistic regression over words, or over 1-2 characters of Chinese.
 
-    None for a task that does not put one label on a text, and where there is no test split.
+    None for a task that does not put one label on a text.
     """
-    sections = cast(Mapping[str, Mapping[str, object]], experiment.plain["tasks"])
-    if sections[task.name]["kind"] != "classify" or splits.test is None:
+    if kind_of(experiment, task) != "classify":
         return None
     is_chinese = experiment.data[task.data].language == "zh"
     texts, labels = zip(*labelled(task, splits.train), strict=True)
@@ -199,9 +220,10 @@ def tfidf(experiment: Experiment, task: Task, splits: Splits, seen: np.ndarray) 
         models.append(make_pipeline(vectors, LogisticRegression(C=strength, max_iter=1000)))
         models[-1].fit(texts, labels)
     best = max(models, key=lambda model: model.score(dev_texts, dev_labels))
-    test_texts, test_labels = zip(*labelled(task, splits.test), strict=True)
-    has_label = [task.head.gold(record) is not None for record in task_records(task, splits.test)]
-    return _score(best.predict(test_texts) == np.array(test_labels), seen[has_label])
+    test = test_of(splits)
+    test_texts, test_labels = zip(*labelled(task, test), strict=True)
+    has_label = [task.head.gold(record) is not None for record in task_records(task, test)]
+    return _share(best.predict(test_texts) == np.array(test_labels), seen[has_label])
 
 
 def labelled(task: Task, records: Records) -> Iterator[tuple[str, str]]:
@@ -213,8 +235,12 @@ def labelled(task: Task, records: Records) -> Iterator[tuple[str, str]]:
             yield " ".join(words), cast(str, label)
 
 
-def _score(right: np.ndarray, seen: np.ndarray) -> Score:
+def _share(right: np.ndarray, seen: np.ndarray) -> Score:
     return Score(100 * float(right.mean()), 100 * float(right[~seen].mean()))
+
+
+def _per_cent(score: float | None) -> float:
+    return float("nan") if score is None else 100 * score
 
 
 def as_markdown(lines: Sequence[Line], seeds: Sequence[int]) -> str:

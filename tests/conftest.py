@@ -20,7 +20,7 @@ from polytask.encoders.scratch import Scratch
 
 settings.register_profile("polytask", deadline=None, max_examples=50)
 settings.load_profile("polytask")
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # tiny models gain nothing from more
 
 Address = tuple[object, ...] | str
 

@@ -2,7 +2,15 @@
 
 from collections.abc import Callable, Mapping
 
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from transformers import PreTrainedTokenizerFast
 
 from polytask.encoders.vocabulary import train_tokenizer
@@ -17,6 +25,7 @@ SENTENCES = [
 ] * 3
 _BERT_MARKS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _ROBERTA_MARKS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+_UNKNOWN = "<unk>"
 
 
 def _framed(backend: Tokenizer, single: str, pair: str, marks: list[str]) -> Tokenizer:
@@ -28,7 +37,7 @@ def _framed(backend: Tokenizer, single: str, pair: str, marks: list[str]) -> Tok
 
 def wordpiece() -> PreTrainedTokenizerFast:
     """As BERT, ELECTRA, DistilBERT and MiniLM have it."""
-    backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    backend = Tokenizer(models.WordPiece(unk_token=_BERT_MARKS[1]))
     backend.normalizer = normalizers.BertNormalizer(lowercase=True)
     backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     backend.decoder = decoders.WordPiece()
@@ -52,10 +61,9 @@ def byte_level() -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     backend.train_from_iterator(SENTENCES, trainer)
+    start, end = _ROBERTA_MARKS[0], _ROBERTA_MARKS[2]
     backend.post_processor = processors.RobertaProcessing(
-        sep=("</s>", backend.token_to_id("</s>")),
-        cls=("<s>", backend.token_to_id("<s>")),
-        add_prefix_space=False,
+        (end, 2), (start, 0), add_prefix_space=False
     )
     return _fast(backend, ["<pad>", "<unk>", "<s>", "</s>", "<mask>"])
 
@@ -68,7 +76,7 @@ def _unigram(special: list[str]) -> Tokenizer:
     )
     backend.decoder = decoders.Metaspace()
     trainer = trainers.UnigramTrainer(
-        vocab_size=150, special_tokens=special, unk_token="<unk>", show_progress=False
+        vocab_size=150, special_tokens=special, unk_token=_UNKNOWN, show_progress=False
     )
     backend.train_from_iterator(SENTENCES, trainer)
     return backend
@@ -76,20 +84,18 @@ def _unigram(special: list[str]) -> Tokenizer:
 
 def metaspace() -> PreTrainedTokenizerFast:
     """As XLM-R and DeBERTa-v3 have it."""
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    backend = _unigram(special)
-    pair = "<s> $A </s> </s> $B </s>"
-    _framed(backend, "<s> $A </s>", pair, ["<s>", "</s>"])
+    backend = _unigram(_ROBERTA_MARKS)
+    _framed(backend, "<s> $A </s>", "<s> $A </s> </s> $B </s>", ["<s>", "</s>"])
     return _fast(backend, ["<pad>", "<unk>", "<s>", "</s>", "<mask>"])
 
 
 def without_prefix() -> PreTrainedTokenizerFast:
     """As T5 has it: no token before the text."""
-    backend = _framed(
-        _unigram(["<pad>", "</s>", "<unk>"]), "$A </s>", "$A </s> $B </s>", ["</s>"]
-    )
+    pad, end = "<pad>", "</s>"
+    backend = _unigram([pad, end, _UNKNOWN])
+    _framed(backend, "$A </s>", "$A </s> $B </s>", [end])
     return PreTrainedTokenizerFast(
-        tokenizer_object=backend, pad_token="<pad>", unk_token="<unk>", eos_token="</s>"
+        tokenizer_object=backend, pad_token=pad, unk_token=_UNKNOWN, eos_token=end
     )
 
 

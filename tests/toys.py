@@ -56,7 +56,9 @@ def message(number: int) -> dict[str, object]:
 def review(number: int) -> dict[str, object]:
     """A row with a number of stars (every sixth has none)."""
     mood = number * 7 % 5
-    text = " ".join(["the", *_THINGS[number % 6].split(), "was", *["very"] * (number % 3), _MOODS[mood]])
+    text = " ".join(
+        ["the", *_THINGS[number % 6].split(), "was", *["very"] * (number % 3), _MOODS[mood]]
+    )
     return {"text": text, **({} if number % 6 == 5 else {"stars": mood + 1.0})}
 
 
@@ -119,9 +121,7 @@ def toy_loop(experiment: Path, *overrides: str, observers: Sequence[Observer] = 
     )
 
 
-NO_HOOKS = Hooks(
-    keep_best=lambda results: None, after_step=lambda: False, rollback=lambda: None
-)
+NO_HOOKS = Hooks(keep_best=lambda results: None, after_step=lambda: False, rollback=lambda: None)
 STOP_AFTER_ONE = Hooks(
     keep_best=lambda results: None, after_step=lambda: True, rollback=lambda: None
 )

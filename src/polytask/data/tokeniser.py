@@ -44,6 +44,8 @@ class Tokeniser:
         self._words = _keep_marks_as_text(_with_word_spaces(text))
         self._frames = {1: _frame(text, 1), 2: _frame(text, 2)}
         self._unknown = _unknown_id(text)
+        added = text.get_added_tokens_decoder()
+        self._special = {i for i, token in added.items() if token.special} - {self._unknown}
 
     @property
     def vocabulary_size(self) -> int:
@@ -67,8 +69,7 @@ class Tokeniser:
         encoded = iter(self._encode_segments([segment for row in cut for segment in row]))
         result = []
         for row, whole in zip(cut, rows, strict=True):
-            is_cut = any(one is not other for one, other in zip(row, whole, strict=True))
-            result.append(self._assemble(whole, [next(encoded) for _ in row], is_cut=is_cut))
+            result.append(self._assemble(whole, row, [next(encoded) for _ in row]))
         return result
 
     def _encode_segments(self, cut: Sequence[Segment]) -> list[Encoding]:
@@ -89,27 +90,36 @@ class Tokeniser:
             )
         return [found[i] for i in range(len(cut))]
 
-    def _assemble(self, row: Row, encoded: Sequence[Encoding], *, is_cut: bool) -> TokenRow:
+    def _assemble(self, whole: Row, row: Row, encoded: Sequence[Encoding]) -> TokenRow:
         frame = self._frames[len(row)]
-        lengths = _fit([len(e.ids) for e in encoded], self.max_tokens - frame.num_special)
+        ids = [self._as_text(e.ids) for e in encoded]
+        lengths = _fit([len(some) for some in ids], self.max_tokens - frame.num_special)
         token_ids = list(frame.before)
         starts = _word_starts(row[0], encoded[0], lengths[0], len(token_ids))
-        token_ids += encoded[0].ids[: lengths[0]]
+        if isinstance(whole[0], list):
+            starts += [-1] * (len(whole[0]) - len(row[0]))
+        token_ids += ids[0][: lengths[0]]
         num_first = len(token_ids)
         if len(row) == 2:
             num_first += len(frame.between)
-            token_ids += [*frame.between, *encoded[1].ids[: lengths[1]]]
+            token_ids += [*frame.between, *ids[1][: lengths[1]]]
         token_ids += frame.after
-        full = sum(len(e.ids) for e in encoded) + frame.num_special
-        if is_cut:
+        full = sum(len(some) for some in ids) + frame.num_special
+        if any(one is not other for one, other in zip(row, whole, strict=True)):
             full = max(full, self.max_tokens + 1)
         return TokenRow(
             token_ids=token_ids,
             num_first=num_first if len(row) == 2 else len(token_ids),
             word_starts=starts,
             full_length=full,
-            num_unknown=sum(e.ids.count(self._unknown) for e in encoded),
+            num_unknown=sum(some.count(self._unknown) for some in ids),
         )
+
+    def _as_text(self, ids: list[int]) -> list[int]:
+        # A Unigram model has the special tokens among its pieces: text that spells one would be it.
+        if self._unknown < 0 or self._special.isdisjoint(ids):
+            return ids
+        return [self._unknown if i in self._special else i for i in ids]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +202,10 @@ def _fit(lengths: list[int], room: int) -> list[int]:
     if len(lengths) == 1:
         return [min(lengths[0], room)]
     first, second = lengths
-    half = room // 2
     if first + second <= room:
         return lengths
-    if first <= half:
-        return [first, room - first]
-    if second <= room - half:
-        return [room - second, second]
-    return [half, room - half]
+    shorter = min(first, second, room // 2)
+    return [shorter, room - shorter] if first <= second else [room - shorter, shorter]
 
 
 def _word_starts(segment: Segment, encoded: Encoding, kept: int, offset: int) -> list[int]:

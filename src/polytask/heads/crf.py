@@ -99,7 +99,7 @@ def _words_only(emissions: Tensor, mask: Tensor) -> Tensor:
 
 
 def _penalties(labels: Sequence[str]) -> Tensor:
-    """What each label loses behind each: (from, to); the last row is the start, the last column the end."""
+    """What a label (column) loses behind another (row); the last of both is where sentences end."""
     places = [*labels, "O"]
     if not is_entity_scheme(labels):
         return torch.zeros(len(places), len(places))

@@ -1,64 +1,106 @@
-"""Scores of single labels, through scikit-learn. A prediction of None is a wrong answer."""
+"""How well predicted labels meet gold labels. A prediction of None is a wrong answer."""
 
+import math
 from collections.abc import Sequence
 
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+import numpy as np
+from sklearn.metrics import matthews_corrcoef, precision_recall_fscore_support
 
+from polytask.errors import DataError, did_you_mean
 from polytask.metrics.table import Row, Table
 
-_NONE = "\0"
+_Places = np.ndarray[tuple[int], np.dtype[np.int64]]
+_Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
 def accuracy(gold: Sequence[str], predicted: Sequence[str | None]) -> float:
-    """Share of right answers; nan without any."""
-    if not gold:
-        return float("nan")
-    return sum(one == other for one, other in zip(gold, predicted, strict=True)) / len(gold)
+    """Share of right answers; nan without any answer."""
+    num_right = sum(one == other for one, other in zip(gold, predicted, strict=True))
+    return num_right / len(gold) if gold else math.nan
 
 
-def class_table(
-    gold: Sequence[str], predicted: Sequence[str | None], labels: Sequence[str]
-) -> Table:
-    """Every label's precision, recall and F1, with `macro` and `weighted` averages.
+def macro_f1(gold: Sequence[str], predicted: Sequence[str | None]) -> float:
+    """Mean F1 of the classes that occur, in gold or among predictions; nan without any answer.
 
-    Labels that are neither gold nor predicted have no row, and no part in the macro average: that
-    is scikit-learn's rule. A ratio of nothing to nothing is 0.
+    A class that occurs in neither says nothing of the predictions and does not count, as in
+    scikit-learn where no labels are given.
     """
-    occurring = {*gold, *predicted}
-    kept = [label for label in labels if label in occurring]
-    if not gold:
-        return Table((), ())
-    answers = _answers(predicted)
-    columns = precision_recall_fscore_support(gold, answers, labels=kept, zero_division=0.0)
-    rows = tuple(
-        Row(label, float(p), float(r), float(f), int(n))
-        for label, p, r, f, n in zip(kept, *columns, strict=True)
-    )
-    averages = tuple(_average(name, gold, answers, kept) for name in ("macro", "weighted"))
-    return Table(rows, averages)
+    return class_table(gold, predicted, _occurring(gold, predicted)).averages[0].f1
+
+
+def matthews(gold: Sequence[str], predicted: Sequence[str | None]) -> float:
+    """Matthews correlation for any number of classes, -1 to 1; nan without any answer.
+
+    0 where gold or predictions are all one class, as in scikit-learn. None is a class of its own.
+    """
+    truth, answers = _places(gold, predicted, _occurring(gold, predicted))
+    if len({*gold, *predicted}) < 2:
+        return 0.0 if gold else math.nan
+    return float(matthews_corrcoef(truth, answers))
 
 
 def confusion(
     gold: Sequence[str], predicted: Sequence[str | None], labels: Sequence[str]
 ) -> list[list[int]]:
-    """Counts by gold label (row) and predicted label (column).
+    """How often each gold label (row) was taken for each label (column), in the order of `labels`.
 
-    A last column counts predictions of None where there are any.
+    A last column counts predictions of None, if there are any. Raises DataError at a label that
+    is not one of `labels`.
     """
-    if not gold:
-        return [[0] * len(labels) for _ in labels]
-    has_none = None in predicted
-    names = [*labels, _NONE] if has_none else list(labels)
-    counts: list[list[int]] = confusion_matrix(gold, _answers(predicted), labels=names).tolist()
-    return counts[: len(labels)]
+    counts = np.zeros((len(labels), len(labels) + 1), np.int64)
+    np.add.at(counts, _places(gold, predicted, labels), 1)
+    rows: list[list[int]] = counts.tolist()
+    return rows if counts[:, -1].any() else [row[:-1] for row in rows]
 
 
-def _answers(predicted: Sequence[str | None]) -> list[str]:
-    return [_NONE if answer is None else answer for answer in predicted]
+def class_table(
+    gold: Sequence[str], predicted: Sequence[str | None], labels: Sequence[str]
+) -> Table:
+    """Precision, recall, F1 and support of each label, their macro and their weighted average.
 
-
-def _average(name: str, gold: Sequence[str], answers: Sequence[str], labels: Sequence[str]) -> Row:
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        gold, answers, labels=labels, average=name, zero_division=0.0
+    A label that occurs neither in gold nor among predictions has no scores (nan) and no part in
+    the averages; otherwise 0 / 0 is 0. The weighted average weighs labels by support. Raises
+    DataError at a label that is not one of `labels`.
+    """
+    truth, answers = _places(gold, predicted, labels)
+    support = np.bincount(truth, minlength=len(labels))  # (labels,)
+    scores = np.full((len(labels), 3), math.nan)  # precision, recall, F1: (labels, 3)
+    averages = np.full((2, 3), math.nan)  # macro, weighted: (2, 3)
+    if len(truth):
+        occurs = np.union1d(truth, answers[answers < len(labels)])  # (labels that occur,)
+        found = precision_recall_fscore_support(truth, answers, labels=occurs, zero_division=0.0)
+        scores[occurs] = np.stack(found[:3], axis=1)
+        averages[0] = scores[occurs].mean(axis=0)
+        averages[1] = np.average(scores[occurs], axis=0, weights=support[occurs])
+    return Table(
+        rows=tuple(map(_row, labels, scores, support)),
+        averages=(
+            _row("macro", averages[0], len(truth)),
+            _row("weighted", averages[1], len(truth)),
+        ),
     )
-    return Row(name, float(precision), float(recall), float(f1), len(gold))
+
+
+def _row(label: str, scores: _Scores, support: int) -> Row:
+    precision, recall, f1 = map(float, scores)
+    return Row(label, precision, recall, f1, int(support))
+
+
+def _occurring(gold: Sequence[str], predicted: Sequence[str | None]) -> list[str]:
+    return sorted({*gold, *(label for label in predicted if label is not None)})
+
+
+def _places(
+    gold: Sequence[str], predicted: Sequence[str | None], labels: Sequence[str]
+) -> tuple[_Places, _Places]:
+    """Each label as its place among `labels`, None as the place after the last."""
+    if len(gold) != len(predicted):
+        raise ValueError(f"{len(gold)} gold labels but {len(predicted)} predicted")
+    place: dict[str | None, int] = {label: i for i, label in enumerate(labels)}
+    for label in (*gold, *predicted):
+        if label is not None and label not in place:
+            hint = did_you_mean(label, labels)
+            raise DataError(f"label '{label}' is not one of the labels. {hint}")
+    truth = np.array([place[label] for label in gold], np.int64)
+    answers = np.array([place.get(label, len(labels)) for label in predicted], np.int64)
+    return truth, answers

@@ -5,6 +5,7 @@ An entity label is `O`, or one of B, I, E and S with a type after the first `-`:
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -102,33 +103,28 @@ def entity_table(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str
     """
     if list(map(len, gold)) != list(map(len, predicted)):
         raise ValueError("gold and predicted sentences differ in number or length")
-    truth, answers = _found(gold), _found(predicted)
-    labels = sorted({span.label for _, span in truth | answers})
-    rows = [_row(label, _of(label, truth), _of(label, answers)) for label in labels]
-    nothing = Row("micro average", math.nan, math.nan, math.nan, 0)
-    micro = _row("micro average", truth, answers) if gold else nothing
-    return Table(rows=tuple(rows), averages=(micro,))
+    num_right, num_found, num_gold = Counter[str](), Counter[str](), Counter[str]()
+    for tags, answers in zip(gold, predicted, strict=True):
+        truth, found = set(spans_of(tags)), set(spans_of(answers))
+        num_right.update(span.label for span in truth & found)
+        num_found.update(span.label for span in found)
+        num_gold.update(span.label for span in truth)
+    rows = [
+        _row(label, num_right[label], num_found[label], num_gold[label])
+        for label in sorted({*num_gold, *num_found})
+    ]
+    micro = _row("micro", num_right.total(), num_found.total(), num_gold.total())
+    nothing = Row("micro", math.nan, math.nan, math.nan, 0)
+    return Table(rows=tuple(rows), averages=(micro if gold else nothing,))
 
 
-_Found = set[tuple[int, Span]]
-
-
-def _found(sentences: Sequence[Sequence[str | None]]) -> _Found:
-    return {(place, span) for place, tags in enumerate(sentences) for span in spans_of(tags)}
-
-
-def _of(label: str, found: _Found) -> _Found:
-    return {(place, span) for place, span in found if span.label == label}
-
-
-def _row(label: str, truth: _Found, answers: _Found) -> Row:
-    num_right = len(truth & answers)
+def _row(label: str, num_right: int, num_found: int, num_gold: int) -> Row:
     return Row(
         label,
-        precision=num_right / max(len(answers), 1),
-        recall=num_right / max(len(truth), 1),
-        f1=2 * num_right / max(len(truth) + len(answers), 1),
-        support=len(truth),
+        precision=num_right / max(num_found, 1),
+        recall=num_right / max(num_gold, 1),
+        f1=2 * num_right / max(num_found + num_gold, 1),
+        support=num_gold,
     )
 
 

@@ -1,0 +1,313 @@
+"""Training speed of the joint SNIPS recipe, on the processor.
+
+(a) Against the Hugging Face Trainer fine-tuning the same encoder on each task in turn: the same
+batches of equal padded size in the same order, the same precision, the same AdamW.
+(b) Against a bare loop over ready-made tensors of the same shapes: encoder and AdamW, no heads.
+(c) bf16 against float32, for this encoder and for the small one of the Chinese sample.
+
+Contestants take turns, forwards and backwards; the first round is a warm-up. Figures are medians
+over rounds, ratios are taken within a round. Run it with HF_HUB_OFFLINE=1 where there is no hub.
+"""
+
+import argparse
+import copy
+import math
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import cast, final
+
+import torch
+from _common import RECIPES, Target, print_closing_line
+from torch.optim import AdamW
+from torch.utils.data import DataLoader
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    DataCollatorForTokenClassification,
+    DataCollatorWithPadding,
+    PreTrainedModel,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+from transformers.utils import logging
+
+from polytask import api
+from polytask.build import fit_heads, load_data, make_feeds, make_model, read_experiment
+from polytask.config.options import OptimizerOptions, Precision
+from polytask.data.batching import Inputs, Pass
+from polytask.data.feed import Feed
+from polytask.data.tables import default_cache
+from polytask.encoders import Encoder
+from polytask.mixing.steps import FeedSize, plan_epoch
+from polytask.tasks import make_pass
+from polytask.train.journal import Journal
+from polytask.train.loop import Hooks, Loop, Position
+from polytask.train.precision import choose_precision
+
+CPU = torch.device("cpu")
+Lap = Callable[[], float]
+"""Trains some steps and returns the seconds they took."""
+
+
+def main() -> None:
+    """Prints the figures and the closing line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=60, help="timed steps of each contestant")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    logging.set_verbosity_error()
+    with tempfile.TemporaryDirectory() as name:
+        laps, num_examples = contestants(Path(name), options.steps)
+        rounds = take_turns(laps, options.rounds)
+    figures = figures_of(rounds, num_examples)
+    for name, figure in figures.items():
+        print(f"{name}: {figure:.3g}")
+    targets = {"two_runs_over_joint": Target(">=", 1.8), "joint_over_bare": Target(">=", 0.85)}
+    if choose_precision("auto", CPU) == "bf16":
+        targets |= {f"{name}_bf16_speedup": Target(">=", 1.0) for name in ("minilm", "scratch")}
+    print_closing_line(figures, targets)
+
+
+def figures_of(rounds: Sequence[Mapping[str, float]], num_examples: int) -> dict[str, float]:
+    """Medians over the rounds."""
+
+    def middle(figure: Callable[[Mapping[str, float]], float]) -> float:
+        return median(figure(seconds) for seconds in rounds)
+
+    return {
+        "joint_examples_per_second": middle(lambda s: num_examples / s["joint"]),
+        "bare_examples_per_second": middle(lambda s: num_examples / s["bare"]),
+        "trainer_intent_examples_per_second": middle(lambda s: num_examples / s["intent"]),
+        "trainer_slots_examples_per_second": middle(lambda s: num_examples / s["slots"]),
+        "two_runs_over_joint": middle(lambda s: (s["intent"] + s["slots"]) / s["joint"]),
+        "joint_over_bare": middle(lambda s: s["bare"] / s["joint"]),
+        "minilm_bf16_speedup": middle(lambda s: s["minilm float32"] / s["minilm bf16"]),
+        "scratch_bf16_speedup": middle(lambda s: s["scratch float32"] / s["scratch bf16"]),
+    }
+
+
+def take_turns(laps: Mapping[str, Lap], num_rounds: int) -> list[dict[str, float]]:
+    """Seconds by contestant for each round after the first."""
+    rounds: list[dict[str, float]] = []
+    for number in range(num_rounds + 1):
+        names = list(laps) if number % 2 else list(reversed(laps))
+        rounds.append({name: laps[name]() for name in names})
+    return rounds[1:]
+
+
+def contestants(folder: Path, steps: int) -> tuple[dict[str, Lap], int]:
+    """All laps by name, and the examples in a lap of the joint recipe."""
+    precision = choose_precision("auto", CPU)
+    recipe, sample = RECIPES / "snips.yaml", api.sample("chinese")
+    joint = open_bench(recipe, precision, folder, steps)
+    encoder_folder = folder / "encoder"
+    encoder_folder.mkdir()
+    joint.loop.model.encoder.save(encoder_folder)
+    bare = copy.deepcopy(joint.loop.model.encoder)
+    options = joint.loop.experiment.optimizer
+    inputs = [batch.inputs for batch in joint.passes]
+    laps: dict[str, Lap] = {
+        "joint": joint.lap,
+        "bare": partial(bare_lap, bare, bare_optimizer(bare, options), inputs, precision),
+    }
+    for task in ("intent", "slots"):
+        laps[task] = partial(trainer_lap, trainer_maker(task, joint, encoder_folder, precision))
+    precisions: tuple[Precision, ...] = ("float32", "bf16")
+    for name, file in (("minilm", recipe), ("scratch", sample)):
+        laps |= {f"{name} {p}": open_bench(file, p, folder, steps).lap for p in precisions}
+    return laps, sum(len(batch.parts[0].records) for batch in joint.passes[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A loop over the one feed of an experiment, and the first passes of its first epoch.
+
+    A lap trains all passes but the first, `num_laps` times over, so that it has `steps` steps.
+    """
+
+    loop: Loop
+    feed: Feed
+    passes: Sequence[Pass]
+    num_laps: int
+
+    def lap(self) -> float:
+        """Seconds of polytask's own loop, journal included."""
+        return sum(self._lap() for _ in range(self.num_laps))
+
+    def _lap(self) -> float:
+        ticks: list[float] = []
+
+        def tick() -> bool:
+            ticks.append(time.perf_counter())
+            return len(ticks) == len(self.passes)
+
+        self.loop.position = Position()
+        self.loop.run(Hooks(keep_best=lambda _: None, after_step=tick, rollback=lambda: None))
+        return ticks[-1] - ticks[0]
+
+
+def open_bench(file: Path, precision: Precision, folder: Path, steps: int) -> Bench:
+    """Everything that training an experiment needs, with a journal in `folder`."""
+    experiment, cache = read_experiment(file), default_cache()
+    data = load_data(experiment, cache=cache)
+    fit_heads(experiment, data, lambda _: None)
+    torch.manual_seed(experiment.train.seed)
+    model = make_model(experiment, data, lambda _: None)
+    train = make_feeds(experiment, model, {n: s.train for n, s in data.items()}, cache=cache)
+    dev = make_feeds(experiment, model, {n: s.dev for n, s in data.items()}, cache=cache)
+    journal = Journal(folder / "journal.jsonl")
+    loop = Loop(
+        experiment,
+        model,
+        train=train,
+        dev=dev,
+        precision=precision,
+        device=CPU,
+        observers=[journal],
+    )
+    ((name, feed),) = train.items()
+    plan = plan_epoch(
+        {name: FeedSize(feed.lengths, feed.num_rows)},
+        experiment.mixer,
+        epoch=0,
+        batch_tokens=experiment.train.batch_tokens,
+        accumulate=1,
+        seed=experiment.train.seed,
+    )
+    tokeniser = model.encoder.tokeniser
+    passes = [
+        make_pass(
+            [(feed, indices) for _, indices in one],
+            experiment.tasks_by_feed(),
+            pad_id=tokeniser.pad_id,
+            segment=tokeniser.second_segment,
+        )
+        for (one,) in plan[: steps + 1]
+    ]
+    return Bench(loop, feed, passes, math.ceil(steps / (len(passes) - 1)))
+
+
+def bare_optimizer(encoder: Encoder, options: OptimizerOptions) -> AdamW:
+    """AdamW over all parameters in use, in one group."""
+    parameters = [parameter for block in encoder.blocks() for parameter in block]
+    return AdamW(parameters, lr=options.lr, weight_decay=options.weight_decay, fused=True)
+
+
+def bare_lap(
+    encoder: Encoder, optimizer: AdamW, inputs: Sequence[Inputs], precision: Precision
+) -> float:
+    """Seconds of forward, backward and AdamW on ready-made tensors; the first is not timed."""
+    started = 0.0
+    encoder.train()
+    for number, batch in enumerate(inputs):
+        if number == 1:
+            started = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            hidden = encoder(batch)  # (rows, tokens, width)
+        hidden.mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return time.perf_counter() - started
+
+
+@final
+class Ticks(TrainerCallback):
+    """When each step ended."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def on_step_end(self, *args: object, **kwargs: object) -> None:
+        """The Trainer calls this after the optimizer's step."""
+        self.times.append(time.perf_counter())
+
+
+@final
+class FixedBatches(Trainer):
+    """The Trainer over given batches of places, in the given order."""
+
+    def __init__(self, batches: Sequence[Sequence[int]], **settings: object) -> None:
+        super().__init__(**settings)  # type: ignore[arg-type]
+        self.batches = batches
+
+    def get_train_dataloader(self) -> DataLoader[object]:
+        """The Trainer's own place to say how batches are made."""
+        return DataLoader(
+            self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator
+        )
+
+
+def trainer_maker(
+    task: str, bench: Bench, folder: Path, precision: Precision
+) -> Callable[[Ticks], FixedBatches]:
+    """Makes Trainers of one task that go on with the same model over the passes of a bench."""
+    head = bench.loop.model.head(task)
+    features, batches = features_of(bench, task)
+    is_tagging = isinstance(features[0]["labels"], list)
+    kind = AutoModelForTokenClassification if is_tagging else AutoModelForSequenceClassification
+    labels = cast(list[str], head.facts()["labels"])
+    model: PreTrainedModel = kind.from_pretrained(folder, num_labels=len(labels))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    collate = DataCollatorForTokenClassification if is_tagging else DataCollatorWithPadding
+    options = bench.loop.experiment.optimizer
+    settings = TrainingArguments(
+        output_dir=str(folder / task),
+        max_steps=len(batches),
+        learning_rate=options.lr,
+        weight_decay=options.weight_decay,
+        max_grad_norm=options.max_norm or 0.0,
+        optim="adamw_torch_fused",
+        bf16=precision == "bf16",
+        use_cpu=True,
+        logging_strategy="no",
+        save_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+    )
+    return lambda ticks: FixedBatches(
+        batches,
+        model=model,
+        args=settings,
+        train_dataset=features,
+        data_collator=collate(tokenizer),
+        callbacks=[ticks],
+    )
+
+
+def trainer_lap(make: Callable[[Ticks], FixedBatches]) -> float:
+    """Seconds of the Trainer, its start and first step not timed."""
+    ticks = Ticks()
+    make(ticks).train()
+    return ticks.times[-1] - ticks.times[0]
+
+
+def features_of(bench: Bench, task: str) -> tuple[list[dict[str, object]], list[list[int]]]:
+    """Tokens and labels of every example of the passes as the Trainer takes them; its batches."""
+    features: list[dict[str, object]] = []
+    batches: list[list[int]] = []
+    for batch in bench.passes:
+        (part,) = batch.parts
+        labels = part.targets[task]["labels"]  # (records,) or (records, words)
+        batches.append(list(range(len(features), len(features) + len(labels))))
+        tokens = bench.feed.rows(part.indices).token_ids
+        for row, ids in enumerate(tokens):
+            target: int | list[int] = labels[row].tolist()
+            if isinstance(target, list):
+                on_tokens = torch.full((len(ids),), -100)  # (tokens,)
+                starts = part.inputs.word_starts[row]  # (words,)
+                on_tokens[starts[starts >= 0]] = labels[row][starts >= 0]
+                target = on_tokens.tolist()
+            mask = [1] * len(ids)
+            features.append({"input_ids": ids.tolist(), "attention_mask": mask, "labels": target})
+    return features, batches
+
+
+if __name__ == "__main__":
+    main()

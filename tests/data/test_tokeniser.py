@@ -1,0 +1,239 @@
+from functools import cache
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import PreTrainedTokenizerFast
+
+from local_tokenizers import KINDS
+from polytask.data.batching import pad
+from polytask.data.feed import ragged
+from polytask.data.tokeniser import Tokeniser, TokenRow
+from polytask.data.views import Row
+
+PIECES = [
+    "the",
+    " ",
+    "  ",
+    "printer",
+    "Berlin",
+    "我",
+    "订单",
+    "的",
+    "👍🏽",
+    "é",
+    ".",
+    "12",
+    "[SEP]",
+    "'s",
+]
+TEXTS = st.lists(st.sampled_from(PIECES), min_size=1, max_size=12).map("".join)
+EVERY_KIND = pytest.mark.parametrize("kind", KINDS)
+
+
+@cache
+def tokenizer_of(kind: str) -> PreTrainedTokenizerFast:
+    return KINDS[kind]()
+
+
+@cache
+def tokeniser_of(kind: str, max_tokens: int = 32) -> Tokeniser:
+    tokenizer = tokenizer_of(kind)
+    pad_id = tokenizer.pad_token_id
+    return Tokeniser(tokenizer.backend_tokenizer, max_tokens=max_tokens, pad_id=pad_id)
+
+
+def encode(kind: str, *row: str | list[str], max_tokens: int = 32) -> TokenRow:
+    return tokeniser_of(kind, max_tokens).encode([tuple(row)])[0]
+
+
+def pieces_of(kind: str, row: TokenRow) -> list[str]:
+    """Text of the tokens that each word begins with, up to the next word's or the end mark."""
+    tokenizer = tokenizer_of(kind)
+    ends = [*row.word_starts[1:], len(row.token_ids) - 1]
+    pairs = zip(row.word_starts, ends, strict=True)
+    return [tokenizer.decode(row.token_ids[start:end]).strip() for start, end in pairs]
+
+
+def ids_and_segments(kind: str, row: Row, max_tokens: int) -> tuple[list[int], list[int]]:
+    tokeniser = tokeniser_of(kind, max_tokens)
+    rows = ragged([tokeniser.encode([row])])
+    inputs = pad(rows, pad_id=tokeniser.pad_id, segment=tokeniser.second_segment)
+    return inputs.token_ids[0].tolist(), inputs.segment_ids[0].tolist()
+
+
+@EVERY_KIND
+@given(text=TEXTS, other=st.none() | TEXTS, max_tokens=st.sampled_from([8, 9, 12, 32]))
+def test_texts_and_pairs_are_assembled_and_cut_as_transformers_does(
+    kind: str, text: str, other: str | None, max_tokens: int
+) -> None:
+    row = (text,) if other is None else (text, other)
+
+    expected = tokenizer_of(kind)(
+        *row,
+        truncation=True,
+        max_length=max_tokens,
+        return_token_type_ids=True,
+        split_special_tokens=True,
+    )
+
+    ids, segments = ids_and_segments(kind, row, max_tokens)
+    assert ids == expected["input_ids"]
+    assert segments == expected["token_type_ids"]
+
+
+@EVERY_KIND
+def test_each_word_starts_at_its_own_first_token(kind: str) -> None:
+    words = ["the", "printer", "order", "please", "arrived"]
+
+    row = encode(kind, words)
+
+    assert pieces_of(kind, row) == words
+
+
+@EVERY_KIND
+def test_chinese_words_are_aligned_too(kind: str) -> None:
+    row = encode(kind, ["我", "的", "订单", "👍🏽", "help"])
+
+    pieces = [piece.replace(" ", "") for piece in pieces_of(kind, row)]
+    assert [pieces[0], pieces[2], pieces[4]] == ["我", "订单", "help"]
+
+
+@EVERY_KIND
+@given(words=st.lists(st.sampled_from([p for p in PIECES if p.strip()]), min_size=1, max_size=8))
+def test_split_words_become_the_tokens_of_the_words_with_a_space_before_each(
+    kind: str, words: list[str]
+) -> None:
+    tokeniser = tokeniser_of(kind, 128)
+
+    together = tokeniser.encode([(words,)])[0]
+
+    each = [tokeniser.encode([([word],)])[0] for word in words]
+    num_before = together.word_starts[0]
+    inner = [row.token_ids[num_before:-1] for row in each]
+    assert together.token_ids[num_before:-1] == [i for ids in inner for i in ids]
+    starts = [num_before + sum(map(len, inner[:place])) for place in range(len(words))]
+    assert together.word_starts == starts
+
+
+def test_byte_level_words_carry_the_space_that_the_first_word_of_a_text_lacks() -> None:
+    tokenizer = tokenizer_of("byte_level")
+
+    row = encode("byte_level", ["printer", "printer"])
+
+    of_text = tokenizer("x printer printer", add_special_tokens=False).input_ids[1:]
+    assert row.token_ids[1:-1] == of_text
+
+
+@EVERY_KIND
+def test_a_word_without_tokens_stands_at_the_word_before(kind: str) -> None:
+    nothing = (
+        "\x01"  # the BERT normaliser drops control characters; the others know them as unknown
+    )
+
+    row = encode(kind, [nothing, "help", nothing, "please"])
+
+    assert len(row.word_starts) == 4
+    if kind == "wordpiece":
+        # [CLS] help please [SEP]
+        assert row.word_starts == [1, 1, 1, row.word_starts[3]]
+    assert pieces_of(kind, row)[3] == "please"
+
+
+def test_a_text_of_nothing_but_words_without_tokens_points_inside_the_row() -> None:
+    row = encode("wordpiece", ["\x01", "\x02"])
+
+    assert (len(row.token_ids), row.word_starts) == (2, [1, 1])
+
+
+@EVERY_KIND
+@pytest.mark.parametrize("mark", ["[SEP]", "[CLS]", "</s>", "<s>", "<pad>", "[MASK]", "<mask>"])
+def test_text_that_spells_a_special_token_does_not_become_one(kind: str, mark: str) -> None:
+    tokenizer = tokenizer_of(kind)
+    special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    frame = [i for i in encode(kind, "a").token_ids if i in special]
+
+    for segment in (f"a {mark} b{mark}", ["a", mark, f"b{mark}"]):
+        row = encode(kind, segment)
+        assert [i for i in row.token_ids if i in special] == frame
+
+
+@EVERY_KIND
+def test_words_beyond_the_limit_are_marked_as_cut(kind: str) -> None:
+    row = encode(kind, ["help"] * 40, max_tokens=12)
+
+    assert len(row.token_ids) == 12
+    kept = [start for start in row.word_starts if start != -1]
+    assert len(row.word_starts) == 40
+    assert row.word_starts == kept + [-1] * (40 - len(kept))
+    assert max(kept) < 11
+    assert row.full_length > 40
+
+
+def test_of_a_pair_the_longer_text_is_cut_first() -> None:
+    # 12 tokens, 3 of them marks: 9 are left; "help" x 2 stays whole, 7 of the other 20 stay.
+    row = encode("ours", "help help", "please " * 20, max_tokens=12)
+
+    tokens = tokenizer_of("ours").convert_ids_to_tokens(row.token_ids)
+    marked = [token for token in tokens if token.startswith("[")]
+    assert marked == ["[CLS]", "[SEP]", "[SEP]"]
+    assert tokens.index("[SEP]") == 3
+    assert (row.num_first, len(tokens), row.full_length) == (4, 12, 2 + 20 + 3)
+
+
+@pytest.mark.parametrize("segment", ["字" * 1_000_000, ["字"] * 1_000_000, ["字" * 1_000_000]])
+def test_a_million_characters_are_cut_before_they_are_tokenised(segment: str | list[str]) -> None:
+    row = encode("ours", segment)
+
+    assert len(row.token_ids) == 32
+    assert row.full_length <= 32 * 16 + 2  # 16 characters a token of the limit, and two marks
+    assert row.full_length > 32
+    if isinstance(segment, list):
+        assert len(row.word_starts) == len(segment)
+
+
+@EVERY_KIND
+def test_a_word_that_was_never_tokenised_is_marked_as_cut(kind: str) -> None:
+    # 32 tokens are 512 characters: the second word is beyond them, though the first is 1 token long
+    # where a long word is one unknown.
+    row = encode(kind, ["字" * 600, "help"])
+
+    assert row.word_starts[1] == -1
+    assert row.full_length > 32
+
+
+def test_unknown_tokens_are_counted_before_anything_is_cut() -> None:
+    row = encode("wordpiece", "help ☃ " * 10, max_tokens=8)
+
+    assert (row.num_unknown, row.full_length, len(row.token_ids)) == (10, 22, 8)
+    assert encode("byte_level", "☃☃").num_unknown == 0
+
+
+def test_rows_of_texts_and_of_words_come_back_in_the_order_given() -> None:
+    rows: list[Row] = [("help",), (["please", "help"],), ("the", "order"), (["printer"],)]
+    tokeniser = tokeniser_of("ours")
+
+    assert tokeniser.encode(rows) == [tokeniser.encode([row])[0] for row in rows]
+    assert tokeniser.encode([]) == []
+
+
+def test_the_fingerprint_changes_with_everything_that_changes_tokens() -> None:
+    backend = tokenizer_of("ours").backend_tokenizer
+    options = [(backend, 32, 0), (backend, 33, 0), (backend, 32, 1)]
+    options.append((tokenizer_of("wordpiece").backend_tokenizer, 32, 0))
+
+    fingerprints = {Tokeniser(b, max_tokens=m, pad_id=p).fingerprint for b, m, p in options}
+
+    assert len(fingerprints) == 4
+    assert Tokeniser(backend, max_tokens=32, pad_id=0).fingerprint in fingerprints
+
+
+def test_truncation_and_padding_of_the_tokenizer_given_have_no_effect() -> None:
+    tokenizer = KINDS["ours"]()
+    tokenizer.backend_tokenizer.enable_truncation(4)
+    tokenizer.backend_tokenizer.enable_padding(length=50)
+
+    tokeniser = Tokeniser(tokenizer.backend_tokenizer, max_tokens=32, pad_id=0)
+
+    assert tokeniser.fingerprint == tokeniser_of("ours").fingerprint
+    assert tokeniser.encode([("help " * 10,)])[0].full_length == 12

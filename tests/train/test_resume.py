@@ -1,0 +1,279 @@
+"""The same seed gives the same run, also when it was stopped on the way."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+from torch import nn
+from toys import best_weights, bits, events, notes, train_toy
+
+from polytask.balancing.static import Static
+from polytask.errors import RunError, TrainingError
+from polytask.train.run import Interrupted
+
+FINE = ("train.batch_tokens=192", "train.accumulate=2", "train.epochs=2")
+
+
+@pytest.fixture(scope="module")
+def whole(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing stopped."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    train_toy(toy, out, *FINE)
+    return out
+
+
+@pytest.fixture
+def at_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None]], None]:
+    """Does something in the middle of one step of training, once."""
+
+    def plan(step: int, action: Callable[[], None]) -> None:
+        own = Static.backward
+        done = [0]
+
+        def backward(self: Static, passes: Iterator[object]) -> dict[str, float]:
+            done[0] += 1
+            if done[0] == step:
+                action()
+            return own(self, passes)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Static, "backward", backward)
+
+    return plan
+
+
+def stop() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def crash() -> None:
+    raise MemoryError("out of memory")
+
+
+def without_notes(run: Path) -> list[dict[str, object]]:
+    return [event for event in events(run) if event["event"] != "note"]
+
+
+def test_the_same_seed_gives_the_same_weights_and_the_same_journal(
+    toy: Path, whole: Path, tmp_path: Path
+) -> None:
+    train_toy(toy, tmp_path / "again", *FINE)
+
+    assert bits(best_weights(tmp_path / "again")) == bits(best_weights(whole))
+    assert events(tmp_path / "again") == events(whole)
+
+
+def test_another_seed_gives_another_model(toy: Path, whole: Path, tmp_path: Path) -> None:
+    train_toy(toy, tmp_path / "other", *FINE, "train.seed=8")
+
+    assert bits(best_weights(tmp_path / "other")) != bits(best_weights(whole))
+
+
+@pytest.mark.parametrize("step", [1, 2, 4, 5, 8])
+def test_a_run_stopped_after_any_step_ends_as_if_it_had_not_been(
+    toy: Path,
+    whole: Path,
+    tmp_path: Path,
+    at_step: Callable[[int, Callable[[], None]], None],
+    step: int,
+) -> None:
+    assert [e["step"] for e in events(whole, "evaluation")] == [4, 8]  # 4: end of an epoch, 8: of all
+    at_step(step, stop)
+    out = tmp_path / "run"
+
+    with pytest.raises(Interrupted, match=rf"^Stopped at step {step} of 8\.$"):
+        train_toy(toy, out, *FINE)
+    trained = train_toy(toy, out, *FINE)
+
+    assert (trained.num_steps, trained.best_step) == (8, events(whole, "end")[0]["best_step"])
+    assert bits(best_weights(out)) == bits(best_weights(whole))
+    assert without_notes(out) == without_notes(whole)
+    assert notes(out) == [*notes(whole), f"Going on from step {step}."]
+    assert (out / "metrics.json").read_bytes() == (whole / "metrics.json").read_bytes()
+
+
+def test_max_steps_reached_by_a_stopped_run_are_still_scored(
+    toy: Path, tmp_path: Path, at_step: Callable[[int, Callable[[], None]], None]
+) -> None:
+    train_toy(toy, tmp_path / "whole", *FINE, "train.max_steps=3")
+    at_step(3, stop)
+    with pytest.raises(Interrupted):
+        train_toy(toy, tmp_path / "run", *FINE, "train.max_steps=3")
+
+    train_toy(toy, tmp_path / "run", *FINE, "train.max_steps=3")
+
+    assert bits(best_weights(tmp_path / "run")) == bits(best_weights(tmp_path / "whole"))
+
+
+def test_a_crash_goes_on_from_the_newest_checkpoint_and_forgets_what_came_after(
+    toy: Path, whole: Path, tmp_path: Path, at_step: Callable[[int, Callable[[], None]], None]
+) -> None:
+    every_two = (*FINE, "checkpoints.every_steps=2")
+    at_step(6, crash)
+    with pytest.raises(MemoryError):
+        train_toy(toy, tmp_path / "run", *every_two)
+    assert [e["step"] for e in events(tmp_path / "run", "step")] == [1, 2, 3, 4, 5]
+
+    train_toy(toy, tmp_path / "run", *every_two)
+
+    assert notes(tmp_path / "run")[-1] == "Going on from step 4."
+    assert without_notes(tmp_path / "run") == without_notes(whole)
+    assert bits(best_weights(tmp_path / "run")) == bits(best_weights(whole))
+
+
+def test_a_crash_before_any_checkpoint_starts_anew(
+    toy: Path, whole: Path, tmp_path: Path, at_step: Callable[[int, Callable[[], None]], None]
+) -> None:
+    at_step(2, crash)
+    with pytest.raises(MemoryError):
+        train_toy(toy, tmp_path / "run", *FINE)
+
+    train_toy(toy, tmp_path / "run", *FINE)
+
+    assert without_notes(tmp_path / "run") == without_notes(whole)
+    assert notes(tmp_path / "run") == [*notes(whole), "Going on from step 0."]
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_the_journal_says_why(
+    toy: Path, whole: Path, tmp_path: Path, at_step: Callable[[int, Callable[[], None]], None]
+) -> None:
+    every_two = (*FINE, "checkpoints.every_steps=2")
+    at_step(6, crash)
+    with pytest.raises(MemoryError):
+        train_toy(toy, tmp_path / "run", *every_two)
+    damaged = tmp_path / "run" / "checkpoints" / "step-000000004" / "model.safetensors"
+    content = bytearray(damaged.read_bytes())
+    content[-1] ^= 1
+    damaged.write_bytes(content)
+
+    train_toy(toy, tmp_path / "run", *every_two)
+
+    assert notes(tmp_path / "run")[-2:] == [
+        "step-000000004 is not used: model.safetensors is damaged.",
+        "Going on from step 2.",
+    ]
+    assert bits(best_weights(tmp_path / "run")) == bits(best_weights(whole))
+
+
+def test_training_that_diverges_stops_with_the_last_good_state_kept(
+    toy: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match=r"^step \d+: .* not finite") as caught:
+        train_toy(
+            toy, tmp_path / "run", *FINE, "optimizer.lr=1e38", "checkpoints.every_steps=1"
+        )
+
+    last = events(tmp_path / "run", "step")[-1]
+    kept = max((tmp_path / "run" / "checkpoints").iterdir())
+    assert kept.name == f"step-{last['step']:09d}"
+    assert all(bool(t.isfinite().all()) for t in load_file(kept / "model.safetensors").values())
+    assert notes(tmp_path / "run")[-1] == str(caught.value)
+
+
+def test_rollback_takes_back_the_weights_of_the_newest_checkpoint(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = nn.functional.cross_entropy
+    calls = [0]
+
+    def cross_entropy(*args: object, **options: object) -> object:
+        calls[0] += 1
+        loss = own(*args, **options)  # type: ignore[arg-type]
+        return loss * float("nan") if calls[0] == 12 else loss
+
+    monkeypatch.setattr("torch.nn.functional.cross_entropy", cross_entropy)
+
+    train_toy(toy, tmp_path / "run", *FINE, "train.on_nan=rollback", "checkpoints.every_steps=1")
+
+    bad = [e for e in events(tmp_path / "run", "step") if None in e["losses"].values()]  # type: ignore[attr-defined]
+    assert len(bad) == 1
+    said = [text for text in notes(tmp_path / "run") if "skipped" in text or "Rolled" in text]  # type: ignore[operator]
+    assert said[0].startswith(f"step {bad[0]['step']}: ")  # type: ignore[attr-defined]
+    assert said[1:] == [f"Rolled back to the weights of step {bad[0]['step'] - 1}."]  # type: ignore[operator]
+
+
+def test_a_finished_run_is_not_trained_again(toy: Path, whole: Path) -> None:
+    with pytest.raises(RunError) as caught:
+        train_toy(toy, whole, *FINE)
+
+    assert str(caught.value) == (
+        f"{whole}: this run is finished. Use another --out, or --overwrite to train anew."
+    )
+
+
+def test_overwrite_trains_anew(toy: Path, tmp_path: Path) -> None:
+    short = (*FINE, "train.max_steps=1")
+    train_toy(toy, tmp_path / "run", *short)
+    (tmp_path / "run" / "left").touch()
+
+    trained = train_toy(toy, tmp_path / "run", *short, overwrite=True)
+
+    assert trained.num_steps == 1
+    assert not (tmp_path / "run" / "left").exists()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_of_something_else_is_left_alone(
+    toy: Path, tmp_path: Path, overwrite: bool
+) -> None:
+    (tmp_path / "thesis.txt").write_text("three years of work", encoding="utf-8")
+
+    with pytest.raises(RunError) as caught:
+        train_toy(toy, tmp_path, overwrite=overwrite)
+
+    assert str(caught.value) == (
+        f"{tmp_path}: is not empty and not a run folder. Use another --out."
+    )
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_an_unfinished_run_of_another_experiment_is_refused_with_what_differs(
+    toy: Path, tmp_path: Path, at_step: Callable[[int, Callable[[], None]], None]
+) -> None:
+    at_step(1, stop)
+    with pytest.raises(Interrupted):
+        train_toy(toy, tmp_path / "run", *FINE)
+
+    with pytest.raises(RunError) as caught:
+        train_toy(toy, tmp_path / "run", *FINE, "train.seed=8", "optimizer.lr=0.01")
+
+    assert str(caught.value) == (
+        f"{tmp_path / 'run'}: holds an unfinished run of another experiment (differs in "
+        "train.seed, optimizer.lr). Use another --out, or --overwrite to train anew."
+    )
+
+
+def test_sigterm_saves_the_state_and_says_how_to_go_on(
+    toy: Path, whole: Path, tmp_path: Path
+) -> None:
+    options = [part for option in FINE for part in ("--set", option)]
+    command = [sys.executable, "-c", _STOPPING, "train", str(toy), "--out", "run", *options]
+
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1] == (
+        "Stopped at step 3 of 8. The state is saved: run the same command again to go on."
+    )
+    train_toy(toy, tmp_path / "run", *FINE)
+    assert bits(best_weights(tmp_path / "run")) == bits(best_weights(whole))
+
+
+_STOPPING = """
+import os, signal, torch
+from polytask.balancing.static import Static
+from polytask.cli import main
+torch.set_num_threads(1)
+own, done = Static.backward, [0]
+def backward(self, passes):
+    done[0] += 1
+    if done[0] == 3:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return own(self, passes)
+Static.backward = backward
+main()
+"""
