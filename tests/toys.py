@@ -93,7 +93,7 @@ def write_rows(file: Path, rows: Sequence[Mapping[str, object]]) -> Path:
 
 def read_rows(file: Path) -> list[dict[str, object]]:
     """The rows of a JSON Lines file."""
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
 
 
 def train_toy(experiment: Path, out: Path, *overrides: str, overwrite: bool = False) -> Trained:

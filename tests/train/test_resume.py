@@ -164,7 +164,7 @@ def test_training_that_diverges_stops_with_the_last_good_state_kept(
 ) -> None:
     with pytest.raises(TrainingError, match=r"^step \d+: .* not finite") as caught:
         train_toy(
-            toy, tmp_path / "run", *FINE, "optimizer.lr=1e38", "checkpoints.every_steps=1"
+            toy, tmp_path / "run", *FINE, "optimizer.lr=1.0e+37", "checkpoints.every_steps=1"
         )
 
     last = events(tmp_path / "run", "step")[-1]

@@ -17,9 +17,7 @@ _WORD = re.compile(
     r"|\S(?:[\ufe0f\U0001f3fb-\U0001f3ff]|\u200d\S)*"
 )
 # ASCII only, and no address starts inside another: the time taken must grow with the text alone.
-_URL = re.compile(
-    r"https?://[!-~]*[\w/=&%#~+-]|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.ASCII
-)
+_URL = re.compile(r"https?://[!-~]*[\w/=&%#~+-]|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.ASCII)
 
 
 def split_words(text: str) -> list[tuple[int, int]]:

@@ -15,7 +15,7 @@ from polytask.data.records import Record
 from polytask.data.views import text_view
 from polytask.errors import DataError, did_you_mean
 from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores, pair_features, pool_mean
-from polytask.metrics.classes import accuracy, class_table, confusion
+from polytask.metrics.classes import accuracy, class_table, confusion, macro_f1, matthews
 
 
 class Classify(Head):
@@ -149,17 +149,17 @@ class Classify(Head):
         ]
 
     def score(self, gold: Sequence[Gold], predicted: Sequence[Prediction]) -> Scores:
-        """Accuracy, macro F1, the table of classes and the confusion matrix."""
+        """Accuracy, macro F1, Matthews correlation, the table of classes, the confusion matrix."""
         truth = cast(Sequence[str], gold)
         answers = [cast(str, prediction["label"]) for prediction in predicted]
-        table = class_table(truth, answers, self.labels)
-        macro = next(
-            (row.f1 for row in table.averages if row.label.startswith("macro")), float("nan")
-        )
         return Scores(
-            metrics={"accuracy": accuracy(truth, answers), "macro_f1": macro},
+            metrics={
+                "accuracy": accuracy(truth, answers),
+                "macro_f1": macro_f1(truth, answers),
+                "matthews": matthews(truth, answers),
+            },
             count=len(truth),
-            table=table,
+            table=class_table(truth, answers, self.labels),
             labels=self.labels,
             confusion=confusion(truth, answers, self.labels),
         )

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,8 +28,9 @@ class Journal(Observer):
 
     @property
     def position(self) -> int:
-        """Bytes written so far: where a resumed run cuts the file."""
+        """Bytes safe on disk: where a resumed run cuts the file."""
         self._file.flush()
+        os.fsync(self._file.fileno())
         return self._file.tell()
 
     def cut(self, position: int) -> None:
@@ -36,6 +38,10 @@ class Journal(Observer):
         self._file.flush()
         self._file.truncate(position)
         self._file.seek(position)
+        with open(self._file.name, encoding="utf-8") as kept:
+            steps = [event for line in kept if (event := json.loads(line))["event"] == "step"]
+        self._num_tokens = sum(event["tokens"] for event in steps)
+        self._num_padded = sum(event["padded_tokens"] for event in steps)
 
     def write(self, event: str, fields: Mapping[str, object]) -> None:
         """Adds one event. Numbers that are not finite become null."""

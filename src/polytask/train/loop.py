@@ -106,7 +106,8 @@ class Loop:
     def _is_over(self) -> bool:
         patience = self.experiment.train.patience
         is_stale = patience is not None and self.position.num_worse >= patience
-        return is_stale or self.position.step >= self.num_steps
+        is_scored = self.position.index == 0  # a run stopped at its last step still is to be
+        return is_stale or (is_scored and self.position.step >= self.num_steps)
 
     def _plan(self, epoch: int) -> list[StepPlan]:
         options = self.experiment.train

@@ -28,7 +28,7 @@ from polytask.build import (
 from polytask.data.feed import Feed
 from polytask.data.tables import default_cache
 from polytask.data.views import count_changes
-from polytask.errors import RunError
+from polytask.errors import RunError, TrainingError
 from polytask.evaluate.score import TaskResult
 from polytask.train.checkpoint import (
     newest_checkpoint,
@@ -81,6 +81,9 @@ def train_run(
             open_tracker(name, out, experiment.plain) for name in experiment.train.trackers or ()
         ]
         return _Session(experiment, folder, journal, watchers).run(device, resume=is_resumed)
+    except TrainingError as error:
+        journal.note(str(error))
+        raise
     finally:
         for watcher in watchers:
             watcher.close()
