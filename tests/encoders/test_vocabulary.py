@@ -11,9 +11,8 @@ from local_tokenizers import SENTENCES, ours
 from polytask.encoders.vocabulary import SPECIAL, train_tokenizer
 
 # Every letter pair of both scripts is as frequent as every other: all merges are ties.
-TIES = [
-    f"{a}{b} {b}{a} {x}{y}" for a in "abcdefgh" for b in "abcdefgh" for x, y in ["北京", "上海"]
-] * 2
+PAIRS = [f"{one}{two} {two}{one}" for one in [*"abcdefgh"] for two in [*"abcdefgh"]]
+TIES = [f"{pair} {han}" for pair in PAIRS for han in ("北京", "上海")]
 TOKENIZER = ours()
 PROGRAM = """\
 import json, sys

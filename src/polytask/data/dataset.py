@@ -20,10 +20,13 @@ from polytask.errors import ConfigError
 class Splits:
     """The records to train on, to choose by and, if there are any, to report on.
 
+    unlimited: train before `limit`; labels and scales are learned from it, so that none is unknown
+    only because its rows were not drawn.
     notes: what was done to the files' rows, in plain sentences.
     """
 
     train: Records
+    unlimited: Records
     dev: Records
     test: Records | None
     notes: list[str]
@@ -80,10 +83,11 @@ class DataSet:
             dev = self._read(self.dev, needs, base, cache, notes)
         else:
             train, dev = self._cut(train, needs, seed, notes)
+        unlimited = train
         if self.limit is not None:
             notes.append(f"limit: {min(self.limit, len(train))} of {len(train)} train rows.")
             train = sample(train, self.limit, seed)
-        return Splits(train, dev, test, notes)
+        return Splits(train, unlimited, dev, test, notes)
 
     def _filters(self) -> list[Filter]:
         return [Filter.of(column, given) for column, given in (self.where or {}).items()]

@@ -56,8 +56,35 @@ _LARGEST = {
     "decoder_attention_heads": 256,
     "max_position_embeddings": 1_048_576,
     "type_vocab_size": 1_024,
+    "d_kv": 16_384,
+    "head_dim": 16_384,
+    "attention_head_size": 16_384,
+    "pooler_hidden_size": 16_384,
+    "num_key_value_heads": 256,
+    "num_hidden_groups": 256,
+    "inner_group_num": 256,
+    "relative_attention_num_buckets": 65_536,
+    "position_buckets": 1_048_576,
+    "max_relative_positions": 1_048_576,
+    "conv_kernel_size": 1_024,
+    "conv_groups": 16_384,
 }
-_MAY_BE_ZERO = {"type_vocab_size"}
+_LEAST = {
+    "type_vocab_size": 0,
+    "position_buckets": -1,
+    "max_relative_positions": -1,
+    "conv_kernel_size": 0,
+}
+# DeBERTa reads these although its configuration class does not declare them.
+_UNDECLARED = {
+    "attention_head_size",
+    "conv_act",
+    "conv_groups",
+    "conv_kernel_size",
+    "norm_rel_ebd",
+    "position_buckets",
+    "share_att_key",
+}
 _LEGACY = {"global_rope_theta", "local_rope_theta", "rope_theta", "rope_scaling", "n_positions"}
 _REFUSED = ("auto_map", "attn_implementation", "quantization_config", "experts_implementation")
 
@@ -85,7 +112,7 @@ def safe_config(folder: Path) -> PretrainedConfig:
     faults = [fault for key, value in raw.items() if (fault := _fault(key, value))]
     if faults:
         raise RunError(f"{file}: {'; '.join(faults)}")
-    known = set(CONFIG_MAPPING[model_type]().to_dict()) | _LEGACY
+    known = set(CONFIG_MAPPING[model_type]().to_dict()) | _LEGACY | _UNDECLARED
     kept = {key: value for key, value in raw.items() if key in known}
     config: PretrainedConfig = CONFIG_MAPPING[model_type].from_dict(kept)
     return config
@@ -95,7 +122,7 @@ def _fault(key: str, value: object) -> str | None:
     if any(word in key for word in _REFUSED):
         return f"'{key}' may run or fetch code and is not accepted. Remove the key"
     if key in _LARGEST and value is not None:
-        least = 0 if key in _MAY_BE_ZERO else 1
+        least = _LEAST.get(key, 1)
         if isinstance(value, bool) or not isinstance(value, int):
             return f"{key}: expected a whole number, got {json.dumps(value)[:40]}"
         if not least <= value <= _LARGEST[key]:

@@ -47,6 +47,9 @@ class Pretrained(EncoderSource):
     def _open(self, folder: Path) -> Transformer:
         encoder = open_transformer(folder, max_tokens=self.max_tokens, dropout=self.dropout)
         if self.gradient_checkpointing:
+            if not encoder.model.supports_gradient_checkpointing:
+                kind = encoder.model.config.model_type
+                raise ConfigError(f"encoder.gradient_checkpointing: {kind} has none. Leave it out.")
             encoder.model.gradient_checkpointing_enable()
         return encoder
 

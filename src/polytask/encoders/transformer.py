@@ -1,12 +1,19 @@
 """An encoder around any Hugging Face text encoder, pretrained or not."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 from transformers.utils import logging
 
 from polytask.data.batching import Inputs
@@ -16,6 +23,8 @@ from polytask.encoders.guard import safe_config
 from polytask.errors import ConfigError, RunError
 
 _AFTER_THE_LAYERS = ("final_norm", "final_layer_norm", "norm.", "layernorm")
+_COUNT_FROM_PADDING = ("camembert", "mpnet", "roberta", "xlm-roberta")
+_UNUSED = re.compile(r"(^|\.)pooler\.|^decoder\.")
 
 
 class Transformer(Encoder):
@@ -25,8 +34,8 @@ class Transformer(Encoder):
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, *, max_tokens: int
     ) -> None:
         super().__init__()
-        limit = getattr(model.config, "max_position_embeddings", None)
-        if limit and max_tokens > limit and model.config.model_type not in ("t5", "mt5"):
+        limit = _longest_row(model.config)
+        if limit and max_tokens > limit:
             raise ConfigError(f"max_tokens: {max_tokens} is more than the encoder's {limit}")
         self.model = model
         self.tokenizer = tokenizer
@@ -77,6 +86,13 @@ class Transformer(Encoder):
         return max(lists, key=lambda found: sum(p.numel() for p in found.parameters()))
 
 
+def _longest_row(config: PretrainedConfig) -> int | None:
+    limit: int | None = getattr(config, "max_position_embeddings", None)
+    if limit is None or config.model_type not in _COUNT_FROM_PADDING:
+        return limit
+    return limit - (config.pad_token_id or 0) - 1
+
+
 @contextmanager
 def _without_bars() -> Iterator[None]:
     """A model that loads in a blink needs no progress bar over ours."""
@@ -103,23 +119,27 @@ def open_transformer(
     config = safe_config(folder)
     if dropout is not None:
         for key in config.to_dict():
-            if key.endswith("dropout_prob") or key in ("dropout", "dropout_rate", "mlp_dropout"):
+            if "dropout" in key and getattr(config, key) is not None:
                 setattr(config, key, dropout)
     try:
         with _without_bars():
-            model = AutoModel.from_pretrained(
+            model, loaded = AutoModel.from_pretrained(
                 folder,
                 config=config,
                 dtype=dtype,
                 use_safetensors=True,
                 local_files_only=True,
                 trust_remote_code=False,
+                output_loading_info=True,
             )
         tokenizer = AutoTokenizer.from_pretrained(
             folder, use_fast=True, local_files_only=True, trust_remote_code=False
         )
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         raise RunError(f"{folder}: this encoder does not load: {str(error).strip()}") from error
+    missing = sorted(name for name in loaded["missing_keys"] if not _UNUSED.search(name))
+    if missing:
+        raise RunError(f"{folder}: model.safetensors lacks {len(missing)} weights: {missing[0]}, …")
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise RunError(f"{folder}: needs a fast tokeniser (tokenizer.json), found none")
     return Transformer(model, tokenizer, max_tokens=max_tokens)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -48,7 +49,7 @@ def save_checkpoint(folder: Path, snapshot: Snapshot, *, keep: int) -> Path:
         digests = {file.name: file_digest(file) for file in sorted(staged.iterdir())}
         write_synced(staged / _MANIFEST, json.dumps(digests, indent=2))
         replace_folder(staged, final)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(staged, ignore_errors=True)
         raise RunError(
             f"{folder}: cannot save a checkpoint: {error}. Earlier ones are whole."

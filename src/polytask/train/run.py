@@ -13,6 +13,7 @@ from typing import cast
 
 import torch
 from rich.console import Console
+from safetensors import SafetensorError
 
 from polytask.build import (
     EXPERIMENT_FILE,
@@ -217,10 +218,16 @@ class _Session:
         if staged.exists():
             for file in staged.iterdir():
                 file.unlink()
-        staged.mkdir(exist_ok=True)
-        save_model(staged, loop.model, self.experiment)
-        replace_folder(staged, self.folder.model)
-        write_results(self.folder, "dev", results)
+        try:
+            staged.mkdir(exist_ok=True)
+            save_model(staged, loop.model, self.experiment)
+            replace_folder(staged, self.folder.model)
+            write_results(self.folder, "dev", results)
+        except (OSError, SafetensorError) as error:
+            raise RunError(
+                f"{self.folder.path}: cannot save the model: {error}. Make room and run the same "
+                "command again to go on."
+            ) from error
 
     def _finish(self, loop: Loop) -> None:
         self.folder.mark("finished", self.experiment.plain)

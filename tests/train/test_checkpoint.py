@@ -1,0 +1,146 @@
+"""Checkpoints are whole or not there."""
+
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from toys import train_toy
+
+from polytask.errors import RunError
+from polytask.train.checkpoint import Snapshot, newest_checkpoint, save_checkpoint, write_synced
+
+CPU = torch.device("cpu")
+
+
+def snapshot(step: int, size: int = 3) -> Snapshot:
+    tensors: dict[str, Tensor] = {"w": torch.full((size,), float(step))}
+    return Snapshot(step, {"model": tensors, "random": {"torch": torch.ones(2)}}, {"journal": 9})
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """No file may grow beyond 100 kB, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_checkpoint_gives_back_what_was_saved(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "checkpoints", snapshot(5), keep=2)
+
+    found, skipped = newest_checkpoint(tmp_path / "checkpoints", CPU)
+
+    assert found is not None
+    assert (found.step, found.values, skipped) == (5, {"journal": 9}, [])
+    assert found.tensors["model"]["w"].tolist() == [5.0, 5.0, 5.0]
+    assert found.tensors["random"]["torch"].tolist() == [1.0, 1.0]
+
+
+def test_the_newest_few_are_kept(tmp_path: Path) -> None:
+    for step in (2, 10, 9, 11):
+        save_checkpoint(tmp_path, snapshot(step), keep=2)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000000010", "step-000000011"]
+
+
+def test_without_any_checkpoint_there_is_none(tmp_path: Path) -> None:
+    assert newest_checkpoint(tmp_path / "checkpoints", CPU) == (None, [])
+
+
+def test_the_same_step_saved_twice_is_the_later_one(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, snapshot(5), keep=2)
+    save_checkpoint(tmp_path, Snapshot(5, {"model": {"w": torch.zeros(1)}}, {}), keep=2)
+
+    found, _ = newest_checkpoint(tmp_path, CPU)
+
+    assert found is not None
+    assert found.tensors["model"]["w"].tolist() == [0.0]
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000000005"]
+
+
+@pytest.mark.parametrize("fault", ["cut", "missing", "no manifest", "not JSON"])
+def test_a_damaged_checkpoint_is_not_used_whatever_the_damage(tmp_path: Path, fault: str) -> None:
+    save_checkpoint(tmp_path, snapshot(1), keep=2)
+    newest = save_checkpoint(tmp_path, snapshot(2), keep=2)
+    weights, manifest = newest / "model.safetensors", newest / "manifest.json"
+    match fault:
+        case "cut":
+            weights.write_bytes(weights.read_bytes()[:-4])
+        case "missing":
+            weights.unlink()
+        case "no manifest":
+            manifest.unlink()
+        case "not JSON":
+            manifest.write_text("[1, 2", encoding="utf-8")
+
+    found, skipped = newest_checkpoint(tmp_path, CPU)
+
+    assert found is not None
+    assert found.step == 1
+    assert len(skipped) == 1
+    assert skipped[0].startswith("step-000000002 is not used: ")
+
+
+def test_a_full_disk_leaves_no_half_checkpoint_and_the_earlier_ones_whole(
+    tmp_path: Path, full_disk: None
+) -> None:
+    save_checkpoint(tmp_path, snapshot(1), keep=2)
+
+    with pytest.raises(RunError) as caught:
+        save_checkpoint(tmp_path, snapshot(2, size=100_000), keep=2)
+
+    assert str(caught.value).startswith(f"{tmp_path}: cannot save a checkpoint: ")
+    assert str(caught.value).endswith(" Earlier ones are whole.")
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000000001"]
+    found, skipped = newest_checkpoint(tmp_path, CPU)
+    assert found is not None
+    assert (found.step, skipped) == (1, [])
+
+
+def test_a_full_disk_keeps_the_earlier_model_and_says_what_to_do(
+    toy: Path, tmp_path: Path, full_disk: None
+) -> None:
+    with pytest.raises(RunError) as caught:
+        train_toy(toy, tmp_path / "run", "encoder.width=64")
+
+    assert str(caught.value).startswith(f"{tmp_path / 'run'}: cannot save the model: ")
+    assert str(caught.value).endswith(". Make room and run the same command again to go on.")
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_a_rename_that_fails_leaves_no_half_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, target: Path) -> Path:
+        raise OSError(5, "Input/output error")
+
+    save_checkpoint(tmp_path, snapshot(1), keep=2)
+    with monkeypatch.context() as patched, pytest.raises(RunError, match="cannot save a checkpoint"):
+        patched.setattr(Path, "rename", refuse)
+        save_checkpoint(tmp_path, snapshot(2), keep=2)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000000001"]
+
+
+def test_what_a_killed_process_left_behind_is_cleared(tmp_path: Path) -> None:
+    (tmp_path / ".staged-step-000000003-77").mkdir()
+    (tmp_path / ".staged-step-000000003-77" / "model.safetensors").write_bytes(b"half")
+
+    assert newest_checkpoint(tmp_path, CPU) == (None, [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_text_file_that_cannot_be_written_keeps_its_old_content(
+    tmp_path: Path, full_disk: None
+) -> None:
+    file = tmp_path / "metrics.json"
+    write_synced(file, "old")
+
+    with pytest.raises(OSError, match="too large"):
+        write_synced(file, "x" * 200_000)
+
+    assert file.read_text(encoding="utf-8") == "old\n"
