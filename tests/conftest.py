@@ -13,10 +13,10 @@ import pytest
 import torch
 from hypothesis import settings
 from rich.console import Console
-from toys import write_toy
 
 from polytask.api import evaluate, train
 from polytask.encoders.scratch import Scratch
+from toys import write_toy
 
 settings.register_profile("polytask", deadline=None, max_examples=50)
 settings.load_profile("polytask")

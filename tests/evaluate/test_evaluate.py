@@ -4,11 +4,10 @@ import json
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from pytest import approx
-from toys import read_rows, train_toy, write_rows
 
 from polytask import api
 from polytask.build import load_data, make_feeds, open_model, read_experiment
@@ -18,13 +17,14 @@ from polytask.errors import RunError
 from polytask.evaluate import predict as loop
 from polytask.evaluate.check import split_records
 from polytask.evaluate.score import score_tasks
+from toys import read_rows, train_toy, write_rows
 
 
-def rows_of(toy: Path, name: str) -> list[dict[str, object]]:
+def rows_of(toy: Path, name: str) -> list[dict[str, Any]]:
     return read_rows(toy.parent / name)
 
 
-def predicted(run: Path, task: str, split: str = "test") -> list[dict[str, object]]:
+def predicted(run: Path, task: str, split: str = "test") -> list[dict[str, Any]]:
     return read_rows(run / "predictions" / f"{split}.{task}.jsonl")
 
 
@@ -54,7 +54,7 @@ def test_predictions_are_the_same_whatever_the_batching(
         found = [one[key] for one in results[task].predictions]
         assert found == [row[key] for row in predicted(toy_run, task)]
     values = [one["value"] for one in results["stars"].predictions]
-    assert values == approx([row["value"] for row in predicted(toy_run, "stars")], abs=1e-5)
+    assert values == pytest.approx([row["value"] for row in predicted(toy_run, "stars")], abs=1e-5)
 
 
 def test_prediction_leaves_the_model_in_the_mode_it_was_in(toy_run: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_word_that_was_cut_off_is_scored_as_wrong(toy: Path, tmp_path: Path) -
     kept, cut, right = 0, 0, 0
     golds = [row.get("tags") for row in rows_of(toy, "messages.test.jsonl")]
     for gold, row in zip(golds, predicted(tmp_path / "run", "items"), strict=True):
-        for one, other in zip(gold or (), row["tags"], strict=False):  # type: ignore[call-overload]
+        for one, other in zip(gold or (), row["tags"], strict=False):
             kept += 1
             cut += other is None
             right += one == other
@@ -148,9 +148,9 @@ def test_a_split_of_nan_scores_is_written_as_null(toy: Path, tmp_path: Path) -> 
     assert math.isnan(found.scores["stars"].headline[1])
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["test"]["stars"]["metrics"]["pearson"] is None
-    assert "| stars | regress | reviews | pearson |" in (
-        tmp_path / "run" / "README.md"
-    ).read_text(encoding="utf-8")
+    assert "| stars | regress | reviews | pearson |" in (tmp_path / "run" / "README.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_evaluating_again_writes_the_same_and_leaves_no_draft(
@@ -188,7 +188,7 @@ def test_check_counts_rows_labels_lengths_duplicates_and_leaks(toy: Path) -> Non
     # labels by n % 3, none where n % 7 == 6: of 0..39 those are 6, 13, 20, 27, 34
     assert (train.num_rows, train.num_missing) == (40, 5)
     assert dict(train.label_counts) == {"order": 12, "refund": 11, "track": 12}
-    assert train.majority == approx(12 / 35)
+    assert train.majority == pytest.approx(12 / 35)
     assert train.num_duplicates == 0
     assert (dict(train.leaks), test.leaks["messages/text"]) == ({}, 2)
     assert list(train.lengths) == sorted(train.lengths)

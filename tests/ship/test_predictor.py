@@ -4,14 +4,15 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
-from toys import read_rows, train_toy, write_rows, write_toy
 
 import polytask
 from polytask.errors import DataError, RunError
-from polytask.ship.predictor import Predictor, in_chunks
+from polytask.ship.predictor import Answer, Item, Predictor, in_chunks
+from toys import read_rows, train_toy, write_rows, write_toy
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,10 @@ def paired(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
     )
     train_toy(toy, folder / "run")
     return polytask.load(folder / "run")
+
+
+def words_of(answer: Answer) -> list[str]:
+    return cast(list[str], answer["items"]["words"])
 
 
 @contextmanager
@@ -85,7 +90,7 @@ def test_a_list_is_answered_in_order_from_one_pass(model: Predictor) -> None:
         answers = model(texts)
 
     assert passes == [3]
-    assert [" ".join(answer["items"]["words"]) for answer in answers] == texts  # type: ignore[arg-type]
+    assert [" ".join(words_of(answer)) for answer in answers] == texts
     for text, answer in zip(texts, answers, strict=True):
         alone = model(text)
         assert alone["intent"]["label"] == answer["intent"]["label"]
@@ -116,7 +121,11 @@ def test_a_row_of_the_data_is_read_under_its_column_names(toy: Path, model: Pred
 def test_pairs_go_to_the_tasks_that_read_pairs(paired: Predictor) -> None:
     assert set(paired(("the lamp", "is it 3"))) == {"same"}
     assert set(paired("the lamp")) == {"intent"}
-    assert [set(one) for one in paired(["a", ("a", "b"), "c"])] == [{"intent"}, {"same"}, {"intent"}]
+    assert [set(one) for one in paired(["a", ("a", "b"), "c"])] == [
+        {"intent"},
+        {"same"},
+        {"intent"},
+    ]
 
 
 @pytest.mark.parametrize("name", ["intent", "same"])
@@ -126,10 +135,13 @@ def test_a_task_that_cannot_read_the_item_says_what_it_reads(paired: Predictor, 
     with pytest.raises(DataError) as caught:
         paired([item], tasks=[name])
 
-    assert str(caught.value) == {
-        "intent": "item 1: task intent reads one text, not a pair of texts",
-        "same": "item 1: task same reads a pair of texts, not one text",
-    }[name]
+    assert (
+        str(caught.value)
+        == {
+            "intent": "item 1: task intent reads one text, not a pair of texts",
+            "same": "item 1: task same reads a pair of texts, not one text",
+        }[name]
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,11 +159,9 @@ def test_a_task_that_cannot_read_the_item_says_what_it_reads(paired: Predictor, 
         ({"words": []}, "item 2: the text is empty"),
     ],
 )
-def test_an_item_that_cannot_be_read_is_named(
-    model: Predictor, item: polytask.Predictor, message: str
-) -> None:
+def test_an_item_that_cannot_be_read_is_named(model: Predictor, item: Item, message: str) -> None:
     with pytest.raises(DataError) as caught:
-        model(["fine", item])  # type: ignore[list-item]
+        model(["fine", item])
 
     assert str(caught.value) == message
 
@@ -207,26 +217,26 @@ def test_spans_point_into_the_users_text_with_cleaning_on_and_off(
     ):
         train_toy(toy, tmp_path / name, *strong, *options)
 
-        answer = polytask.load(tmp_path / name)(text)["items"]
+        answer: dict[str, Any] = polytask.load(tmp_path / name)(text)["items"]
 
         assert answer["spans"] != []
-        for span in answer["spans"]:  # type: ignore[attr-defined]
+        for span in answer["spans"]:
             assert text[span["start"] : span["end"]] == span["text"]
-    assert "ｒｅｄ" in " ".join(answer["words"])  # type: ignore[arg-type]
+    assert "ｒｅｄ" in " ".join(answer["words"])
 
 
 def test_a_chinese_text_without_spaces_is_answered(model: Predictor) -> None:
     answer = model("请把红色台灯送到上海😀")
 
-    assert "".join(answer["items"]["words"]) == "请把红色台灯送到上海😀"  # type: ignore[arg-type]
+    assert "".join(words_of(answer)) == "请把红色台灯送到上海😀"
 
 
 def test_a_text_longer_than_the_encoder_is_answered(model: Predictor) -> None:
     answer = model("lamp " * 500)
 
-    tags = answer["items"]["tags"]
-    assert len(tags) == 500  # type: ignore[arg-type]
-    assert tags[-1] is None  # type: ignore[index]
+    tags = cast(list[str | None], answer["items"]["tags"])
+    assert len(tags) == 500
+    assert tags[-1] is None
 
 
 def test_the_model_moves_to_a_device(toy_run: Path) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from toys import train_toy
 
 from polytask.errors import RunError
 from polytask.train.checkpoint import Snapshot, newest_checkpoint, save_checkpoint, write_synced
+from toys import train_toy
 
 CPU = torch.device("cpu")
 
@@ -119,8 +119,8 @@ def test_a_rename_that_fails_leaves_no_half_checkpoint(
         raise OSError(5, "Input/output error")
 
     save_checkpoint(tmp_path, snapshot(1), keep=2)
-    with monkeypatch.context() as patched, pytest.raises(RunError, match="cannot save a checkpoint"):
-        patched.setattr(Path, "rename", refuse)
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(RunError, match="cannot save a checkpoint"):
         save_checkpoint(tmp_path, snapshot(2), keep=2)
 
     assert [path.name for path in tmp_path.iterdir()] == ["step-000000001"]

@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from toys import events, notes, train_toy
 
+from polytask.config.options import Tracker
 from polytask.errors import MissingExtra
 from polytask.train.journal import Journal
 from polytask.train.observer import StepReport
 from polytask.train.trackers import open_tracker
+from toys import events, notes, train_toy
 
 
 def report(step: int, loss: float, *, tokens: int = 30) -> StepReport:
@@ -80,8 +81,8 @@ def test_the_journal_of_a_run_tells_sizes_losses_scores_and_the_end(toy_run: Pat
 
     assert [step["step"] for step in steps] == list(range(1, len(steps) + 1))
     # 120 records an epoch, 3 epochs
-    assert sum(step["examples"] for step in steps) == 360  # type: ignore[misc]
-    assert all(step["padded_tokens"] <= 256 for step in steps)  # type: ignore[operator]
+    assert sum(step["examples"] for step in steps) == 360
+    assert all(step["padded_tokens"] <= 256 for step in steps)
     assert [e["epoch"] for e in events(toy_run, "evaluation")] == [1, 2, 3]
     assert events(toy_run)[-1]["event"] == "end"
     assert any("Feed reviews, read by stars: 40 train records" in str(n) for n in notes(toy_run))
@@ -91,8 +92,8 @@ def test_a_label_missing_in_train_counts_for_no_task(toy_run: Path) -> None:
     steps = events(toy_run, "step")
 
     # every seventh of the 40 messages has no intent: 35; every sixth of the 40 reviews no stars: 34
-    intents = sum(step["counts"].get("intent", 0) for step in steps)  # type: ignore[attr-defined]
-    stars = sum(step["counts"].get("stars", 0) for step in steps)  # type: ignore[attr-defined]
+    intents = sum(step["counts"].get("intent", 0) for step in steps)
+    stars = sum(step["counts"].get("stars", 0) for step in steps)
     assert (intents, stars) == (3 * 35, 3 * 34)
 
 
@@ -107,21 +108,19 @@ def test_tensorboard_gets_an_event_file_with_the_curves_of_every_task(
     written = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
     curves = written.Tags()["scalars"]
     assert {"loss/intent", "weight/intent", "learning_rate", "dev/items/entity_f1"} <= set(curves)
-    losses = [s["losses"]["stars"] for s in events(tmp_path / "run", "step") if "stars" in s["losses"]]  # type: ignore[index,operator]
+    losses = [
+        s["losses"]["stars"] for s in events(tmp_path / "run", "step") if "stars" in s["losses"]
+    ]
     assert [e.value for e in written.Scalars("loss/stars")] == pytest.approx(losses)
 
 
-@pytest.mark.parametrize(
-    ("name", "module"), [("tensorboard", "tensorboard"), ("wandb", "wandb"), ("mlflow", "mlflow")]
-)
+@pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow"])
 def test_a_tracker_whose_library_is_missing_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, module: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: Tracker
 ) -> None:
-    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, name, None)
 
     with pytest.raises(MissingExtra) as caught:
-        open_tracker(name, tmp_path, {})  # type: ignore[arg-type]
+        open_tracker(name, tmp_path, {})
 
-    assert str(caught.value) == (
-        f"{name} is not installed. Run: pip install 'polytask[{name}]'"
-    )
+    assert str(caught.value) == (f"{name} is not installed. Run: pip install 'polytask[{name}]'")

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
-from toys import NO_HOOKS, STOP_AFTER_ONE, bits, read_rows, toy_loop, write_rows
 
+from polytask.data.batching import Inputs
 from polytask.errors import TrainingError
 from polytask.train.loop import Hooks, Loop
 from polytask.train.observer import EvaluationReport, Observer, StepReport
+from toys import NO_HOOKS, STOP_AFTER_ONE, bits, read_rows, toy_loop, write_rows
 
 ONE_STEP_AN_EPOCH = "train.batch_tokens=4096"
 
@@ -71,9 +72,9 @@ def weight(loop: Loop, name: str) -> Tensor:
     return found
 
 
-def poison(parameter: str, place: object) -> Callable[[Loop, float], None]:
+def poison(parameter: str, place: tuple[int, ...] | int | None) -> Callable[[Loop, float], None]:
     def inject(loop: Loop, bad: float) -> None:
-        index = zebra(loop) if place == "zebra" else place
+        index = zebra(loop) if place is None else place
         weight(loop, parameter)[index] = bad
 
     return inject
@@ -82,8 +83,8 @@ def poison(parameter: str, place: object) -> Callable[[Loop, float], None]:
 def poison_logits(loop: Loop, bad: float) -> None:
     token = zebra(loop)
 
-    def hook(module: nn.Module, args: tuple[object, ...], logits: Tensor) -> Tensor:
-        has_zebra = (args[1].token_ids == token).any(1)  # type: ignore[attr-defined]
+    def hook(module: nn.Module, args: tuple[Tensor, Inputs], logits: Tensor) -> Tensor:
+        has_zebra = (args[1].token_ids == token).any(1)
         return torch.where(has_zebra.unsqueeze(-1), bad, logits)
 
     loop.model.head("intent").register_forward_hook(hook)
@@ -118,7 +119,7 @@ _LAYER = "encoder.model.encoder.layer.1.intermediate.dense.weight"
 _EMBEDDING = "encoder.model.embeddings.word_embeddings.weight"
 _ALL_TASKS = ("intent", "items", "stars")
 PLACES = {
-    "a row of the embeddings": (poison(_EMBEDDING, "zebra"), _ALL_TASKS, "loss", _EMBEDDING),
+    "a row of the embeddings": (poison(_EMBEDDING, None), _ALL_TASKS, "loss", _EMBEDDING),
     "a weight of an encoder layer": (poison(_LAYER, (0, 0)), _ALL_TASKS, "loss", _LAYER),
     "a weight of a head": (
         poison("heads.items-head.project.weight", (0, 0)),

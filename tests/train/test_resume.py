@@ -6,15 +6,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.torch import load_file
-from torch import nn
-from toys import best_weights, bits, events, notes, train_toy
+from torch import Tensor, nn
 
 from polytask.balancing.static import Static
 from polytask.errors import RunError, TrainingError
 from polytask.train.run import Interrupted
+from toys import best_weights, bits, events, notes, train_toy
 
 FINE = ("train.batch_tokens=192", "train.accumulate=2", "train.epochs=2")
 
@@ -39,7 +40,7 @@ def at_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None
             done[0] += 1
             if done[0] == step:
                 action()
-            return own(self, passes)  # type: ignore[arg-type]
+            return own(self, passes)
 
         monkeypatch.setattr(Static, "backward", backward)
 
@@ -81,7 +82,10 @@ def test_a_run_stopped_after_any_step_ends_as_if_it_had_not_been(
     at_step: Callable[[int, Callable[[], None]], None],
     step: int,
 ) -> None:
-    assert [e["step"] for e in events(whole, "evaluation")] == [4, 8]  # 4: end of an epoch, 8: of all
+    assert [e["step"] for e in events(whole, "evaluation")] == [
+        4,
+        8,
+    ]  # 4: end of an epoch, 8: of all
     at_step(step, stop)
     out = tmp_path / "run"
 
@@ -163,9 +167,7 @@ def test_training_that_diverges_stops_with_the_last_good_state_kept(
     toy: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingError, match=r"^step \d+: .* not finite") as caught:
-        train_toy(
-            toy, tmp_path / "run", *FINE, "optimizer.lr=1.0e+37", "checkpoints.every_steps=1"
-        )
+        train_toy(toy, tmp_path / "run", *FINE, "optimizer.lr=1.0e+37", "checkpoints.every_steps=1")
 
     last = events(tmp_path / "run", "step")[-1]
     kept = max((tmp_path / "run" / "checkpoints").iterdir())
@@ -180,20 +182,20 @@ def test_rollback_takes_back_the_weights_of_the_newest_checkpoint(
     own = nn.functional.cross_entropy
     calls = [0]
 
-    def cross_entropy(*args: object, **options: object) -> object:
+    def cross_entropy(logits: Tensor, target: Tensor, **options: Any) -> Tensor:
         calls[0] += 1
-        loss = own(*args, **options)  # type: ignore[arg-type]
+        loss = own(logits, target, **options)
         return loss * float("nan") if calls[0] == 12 else loss
 
     monkeypatch.setattr("torch.nn.functional.cross_entropy", cross_entropy)
 
     train_toy(toy, tmp_path / "run", *FINE, "train.on_nan=rollback", "checkpoints.every_steps=1")
 
-    bad = [e for e in events(tmp_path / "run", "step") if None in e["losses"].values()]  # type: ignore[attr-defined]
+    bad = [e for e in events(tmp_path / "run", "step") if None in e["losses"].values()]
     assert len(bad) == 1
-    said = [text for text in notes(tmp_path / "run") if "skipped" in text or "Rolled" in text]  # type: ignore[operator]
-    assert said[0].startswith(f"step {bad[0]['step']}: ")  # type: ignore[attr-defined]
-    assert said[1:] == [f"Rolled back to the weights of step {bad[0]['step'] - 1}."]  # type: ignore[operator]
+    said = [text for text in notes(tmp_path / "run") if "skipped" in text or "Rolled" in text]
+    assert said[0].startswith(f"step {bad[0]['step']}: ")
+    assert said[1:] == [f"Rolled back to the weights of step {bad[0]['step'] - 1}."]
 
 
 def test_a_finished_run_is_not_trained_again(toy: Path, whole: Path) -> None:

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from toys import NO_HOOKS, best_weights, bits, events, toy_loop, train_toy
 
 from polytask.evaluate.score import TaskResult
 from polytask.heads import Head, Scores
 from polytask.train.loop import Hooks, Loop
 from polytask.train.observer import EvaluationReport, Observer, StepReport
+from toys import NO_HOOKS, best_weights, bits, events, toy_loop, train_toy
 
 Headlines = Mapping[str, Sequence[float]]
 
@@ -119,6 +119,6 @@ def test_the_model_that_is_kept_is_that_of_the_best_step(toy: Path, tmp_path: Pa
     train_toy(toy, tmp_path / "short", *options, f"train.epochs={best['epoch']}")
 
     selected = [e["selected"] for e in events(tmp_path / "long", "evaluation")]
-    assert best["selected"] == max(selected)  # type: ignore[type-var]
+    assert best["selected"] == max(selected)
     assert events(tmp_path / "long", "end")[0]["best_step"] == best["step"]
     assert bits(best_weights(tmp_path / "long")) == bits(best_weights(tmp_path / "short"))

@@ -76,10 +76,14 @@ class TextView(View):
 
     def _segment(self, value: object, cleaning: Cleaning | None) -> Segment:
         if not self.is_split:
-            text = cast(str, value)
-            return clean(text, cleaning).text or text if cleaning else text
-        words = word_texts(value)
-        return [clean(word, cleaning).text or word for word in words] if cleaning else words
+            return _cleaned(cast(str, value), cleaning)
+        return [_cleaned(word, cleaning) for word in word_texts(value)]
+
+
+def _cleaned(text: str, cleaning: Cleaning | None) -> str:
+    """What cleaning leaves; a text of which it leaves nothing stays as it is."""
+    left = clean(text, cleaning).text if cleaning else text
+    return left if left.strip() else text
 
 
 def text_view(

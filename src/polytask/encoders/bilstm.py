@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
@@ -100,11 +101,11 @@ class BiLSTM(EncoderSource):
 
     def open(self, folder: Path) -> Encoder:
         """The encoder saved in a run folder."""
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-        encoder = self._encoder(tokenizer)
         try:
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+            encoder = self._encoder(tokenizer)
             encoder.load_state_dict(load_file(folder / _WEIGHTS))
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             raise RunError(f"{folder}: this encoder does not load: {error}") from error
         return encoder
 

@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import (
     AutoModel,
@@ -24,6 +26,14 @@ from polytask.errors import ConfigError, RunError
 
 _AFTER_THE_LAYERS = ("final_norm", "final_layer_norm", "norm.", "layernorm")
 _COUNT_FROM_PADDING = ("camembert", "mpnet", "roberta", "xlm-roberta")
+_TOKENISERS = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "spm.model",
+)
 _UNUSED = re.compile(r"(^|\.)pooler\.|^decoder\.")
 
 
@@ -135,11 +145,21 @@ def open_transformer(
         tokenizer = AutoTokenizer.from_pretrained(
             folder, use_fast=True, local_files_only=True, trust_remote_code=False
         )
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
+    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
         raise RunError(f"{folder}: this encoder does not load: {str(error).strip()}") from error
     missing = sorted(name for name in loaded["missing_keys"] if not _UNUSED.search(name))
     if missing:
         raise RunError(f"{folder}: model.safetensors lacks {len(missing)} weights: {missing[0]}, …")
-    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+    return Transformer(model, _checked(tokenizer, folder, model), max_tokens=max_tokens)
+
+
+def _checked(tokenizer: object, folder: Path, model: PreTrainedModel) -> PreTrainedTokenizerFast:
+    # Without any of these files transformers makes a tokeniser that knows no word.
+    has_tokens = any((folder / name).is_file() for name in _TOKENISERS)
+    if not has_tokens or not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise RunError(f"{folder}: needs a fast tokeniser (tokenizer.json), found none")
-    return Transformer(model, tokenizer, max_tokens=max_tokens)
+    num_known = cast(nn.Embedding, model.get_input_embeddings()).num_embeddings
+    if len(tokenizer) > num_known:
+        found = f"the tokeniser has {len(tokenizer)} tokens but the weights only {num_known}"
+        raise RunError(f"{folder}: {found}")
+    return tokenizer

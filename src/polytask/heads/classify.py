@@ -1,5 +1,6 @@
 """`kind: classify`: one of several labels for a text or a pair."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Literal, cast
@@ -13,7 +14,7 @@ from polytask.data.batching import Inputs
 from polytask.data.columns import LABEL, Need
 from polytask.data.records import Record
 from polytask.data.views import text_view
-from polytask.errors import DataError, did_you_mean
+from polytask.errors import ConfigError, DataError, did_you_mean
 from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores, pair_features, pool_mean
 from polytask.metrics.classes import accuracy, class_table, confusion, macro_f1, matthews
 
@@ -36,6 +37,11 @@ class Classify(Head):
         self.view = text_view(text, words, pair)
         self.column = label
         self.labels = list(labels or ())
+        if len(set(self.labels)) < len(self.labels):
+            raise ConfigError("`labels:` names a label twice")
+        for name, weight in class_weights.items() if isinstance(class_weights, dict) else ():
+            if not 0 <= weight < math.inf:
+                raise ConfigError(f"class_weights: '{name}' is {weight}, expected at least 0")
         self.class_weights = class_weights
         self.has_towers = pair == "towers"
         self.dropout = nn.Dropout(dropout)

@@ -101,10 +101,12 @@ class Regress(Head):
 
     def targets(self, records: Sequence[Record], inputs: Inputs) -> dict[str, Tensor]:
         """values: (records, numbers), standardised."""
-        values = torch.tensor([self._numbers(record) for record in records], dtype=torch.float64)
-        return {
-            "values": ((values - torch.tensor(self.means)) / torch.tensor(self.deviations)).float()
-        }
+        # In float32 a date in seconds would be off by minutes before its mean is taken away.
+        means, deviations, values = (
+            torch.tensor(numbers, dtype=torch.float64)
+            for numbers in (self.means, self.deviations, list(map(self._numbers, records)))
+        )
+        return {"values": ((values - means) / deviations).float()}
 
     def count(self, targets: Mapping[str, Tensor]) -> int:
         """Numbers that are there."""

@@ -51,14 +51,16 @@ class Predictor:
         self.model.to(device)
         return self
 
-    @overload
-    def __call__(self, items: Item, *, tasks: Sequence[str] | None = None) -> Answer: ...
+    @overload  # a text is a sequence of texts too; the first overload is meant
+    def __call__(  # type: ignore[overload-overlap]
+        self, items: Item, *, tasks: Sequence[str] | None = None
+    ) -> Answer: ...
     @overload
     def __call__(
-        self, items: list[Item], *, tasks: Sequence[str] | None = None
+        self, items: Sequence[Item], *, tasks: Sequence[str] | None = None
     ) -> list[Answer]: ...
     def __call__(
-        self, items: Item | list[Item], *, tasks: Sequence[str] | None = None
+        self, items: Item | Sequence[Item], *, tasks: Sequence[str] | None = None
     ) -> Answer | list[Answer]:
         """Predictions by task: `{"intent": {"label": "PlayMusic", "probability": 0.98}, …}`.
 

@@ -1,0 +1,70 @@
+import pytest
+
+from polytask.data.cleaning import Cleaning
+from polytask.data.views import Pairing, TextView, text_view, word_spans, word_texts
+from polytask.errors import ConfigError
+
+RECORD = {"a": "one  two", "b": "three", "w": ["one", "two"]}
+
+
+@pytest.mark.parametrize(
+    ("view", "rows", "name"),
+    [
+        (text_view("a", None), [("one  two",)], "a"),
+        (text_view(["a", "b"], None), [("one  two", "three")], "a+b"),
+        (text_view(["a", "b"], None, "towers"), [("one  two",), ("three",)], "a|b"),
+        (text_view(["a", "b"], None, "cosine"), [("one  two",), ("three",)], "a|b"),
+        (text_view(None, "w"), [(["one", "two"],)], "w"),
+    ],
+)
+def test_a_record_becomes_the_rows_that_its_view_describes(
+    view: TextView, rows: list[object], name: str
+) -> None:
+    assert view.rows(RECORD, None) == rows
+    assert view.name == name
+    assert list(view.needs) == name.replace("|", "+").split("+")
+
+
+def test_towers_and_cosine_are_the_same_view() -> None:
+    assert text_view(["a", "b"], None, "towers") == text_view(["a", "b"], None, "cosine")
+    assert text_view(["a", "b"], None) != text_view(["a", "b"], None, "towers")
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "pair", "fault"),
+    [
+        (None, None, "cross", "name the column to read: either `text:` or `words:`"),
+        ("a", "w", "cross", "name the column to read: either `text:` or `words:`"),
+        ([], None, "cross", "`text:` takes one column or two"),
+        (["a", "b", "c"], None, "cross", "`text:` takes one column or two"),
+        (["a", "a"], None, "cross", "`text:` takes one column or two"),
+        (None, ["w", "w"], "cross", "`words:` takes one column or two"),
+        ("a", None, "towers", "`pair: towers` needs two columns"),
+        (["a"], None, "cosine", "`pair: cosine` needs two columns"),
+    ],
+)
+def test_keys_that_describe_no_view_are_refused(
+    text: str | list[str] | None, words: str | list[str] | None, pair: Pairing, fault: str
+) -> None:
+    with pytest.raises(ConfigError) as found:
+        text_view(text, words, pair)
+
+    assert str(found.value) == fault
+
+
+def test_cleaning_reaches_texts_and_words_but_never_leaves_nothing() -> None:
+    record = {"a": "<b>bold</b>", "b": "<br>", "w": ["<i>x</i>", "<br>"]}
+    options = Cleaning(html=True)
+
+    assert text_view(["a", "b"], None).rows(record, options) == [("bold", "<br>")]
+    assert text_view(None, "w").rows(record, options) == [(["x", "<br>"],)]
+
+
+def test_words_are_split_from_raw_text_at_prediction() -> None:
+    assert text_view(None, "w").rows({"w": "it's 我们"}, None) == [(["it", "'s", "我", "们"],)]
+    assert word_texts(["a b", "c"]) == ["a b", "c"]
+
+
+def test_words_are_found_in_raw_text_and_in_joined_words() -> None:
+    assert word_spans("a  bc") == ("a  bc", [(0, 1), (3, 5)])
+    assert word_spans(["a", "bc"]) == ("a bc", [(0, 1), (2, 4)])

@@ -1,0 +1,299 @@
+"""What every head must do, however it reads its records."""
+
+import copy
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from polytask.data.batching import Pass
+from polytask.data.feed import LiveRows
+from polytask.data.records import Record
+from polytask.encoders import Encoder
+from polytask.encoders.scratch import Scratch
+from polytask.heads import HEADS, Head, Prediction
+from polytask.heads.classify import Classify
+from polytask.heads.regress import Regress
+from polytask.heads.tag import Tag
+from polytask.model import MultiTaskModel
+from polytask.tasks import Task, make_pass
+
+LABELS = ("label", "score", "other_score", "pos", "bio")
+TEXTS = [
+    ("please send the lamp", "help", "ask", 4.0, "V V D N", "O O O B-thing"),
+    ("the lamp broke", "it is lost", "moan", 1.5, "D N V", "O B-thing O"),
+    ("where is Bob Lee", "thanks a lot", "ask", 3.0, "A V N N", "O O B-who I-who"),
+    ("thanks Ann", "great", "praise", 5.0, "V N", "O B-who"),
+    ("订 单 在 哪 里", "请 帮 忙", "ask", 2.5, "N N V A A", "B-thing I-thing O O O"),
+    ("谢 谢 你", "好", "praise", 4.5, "V V N", "O O B-who"),
+    ("👍🏽 great 👍🏽", "👩‍👩‍👧", "praise", 3.5, "X A X", "O O O"),
+    ("灯 坏 了 help", "lamp", "moan", 1.0, "N V X V", "B-thing O O O"),
+]
+RECORDS: list[Record] = [
+    {
+        "text": text,
+        "words": text.split(),
+        "other": other,
+        "label": label,
+        "score": score,
+        "other_score": None if label == "moan" else 10 - score,
+        "pos": pos.split(),
+        "bio": bio.split(),
+    }
+    for text, other, label, score, pos, bio in TEXTS
+]
+BOTH = ["text", "other"]
+CASES: Mapping[str, Callable[[], Head]] = {
+    "classify a text": lambda: Classify(text="text"),
+    "classify words": lambda: Classify(words="words"),
+    "classify a pair in one row": lambda: Classify(text=BOTH),
+    "classify a pair in towers": lambda: Classify(text=BOTH, pair="towers"),
+    "classify, balanced": lambda: Classify(text="text", class_weights="balanced"),
+    "regress a text": lambda: Regress(text="text", value="score"),
+    "regress words": lambda: Regress(words="words", value="score"),
+    "regress a pair in one row": lambda: Regress(text=BOTH, value="score"),
+    "regress a pair in towers": lambda: Regress(text=BOTH, pair="towers", value="score"),
+    "regress a pair by its cosine": lambda: Regress(text=BOTH, pair="cosine", value="score"),
+    "regress two numbers": lambda: Regress(text="text", value=["score", "other_score"]),
+    "tag words": lambda: Tag(words="words", tags="pos"),
+    "tag entities": lambda: Tag(words="words", tags="bio"),
+    "tag words by CRF": lambda: Tag(words="words", tags="pos", decoder="crf"),
+    "tag entities by CRF": lambda: Tag(words="words", tags="bio", decoder="crf"),
+}
+EVERY_CASE = pytest.mark.parametrize("case", CASES)
+
+
+@pytest.fixture
+def encoder(tiny_encoder: Scratch) -> Encoder:
+    torch.manual_seed(0)
+    texts = [str(record[column]) for record in RECORDS for column in BOTH]
+    return tiny_encoder.create(lambda: iter(texts * 2), base=Path(), note=lambda _: None)
+
+
+def model_of(case: str, encoder: Encoder) -> MultiTaskModel:
+    head = CASES[case]()
+    assert not any("different" in warning for warning in head.fit(RECORDS))
+    head.attach(encoder.width)
+    return MultiTaskModel(encoder, {"task": head}).eval()
+
+
+def unlabelled(record: Record) -> Record:
+    return {column: value for column, value in record.items() if column not in LABELS}
+
+
+def pass_of(model: MultiTaskModel, records: Sequence[Record], *, with_targets: bool = True) -> Pass:
+    head, tokeniser = model.head("task"), model.encoder.tokeniser
+    rows = LiveRows("feed", records, head.view, tokeniser=tokeniser, cleaning=None)
+    return make_pass(
+        [(rows, np.arange(len(records)))],
+        {"feed": [Task("task", "feed", head)]},
+        pad_id=tokeniser.pad_id,
+        segment=tokeniser.second_segment,
+        with_targets=with_targets,
+    )
+
+
+def loss_and_count(model: MultiTaskModel, records: Sequence[Record]) -> tuple[Tensor, int]:
+    head, batch = model.head("task"), pass_of(model, records)
+    logits = model(batch, {"feed": ["task"]})["task"]
+    targets = batch.parts[0].targets["task"]
+    return head.loss(logits, targets), head.count(targets)
+
+
+@torch.no_grad()
+def predict(model: MultiTaskModel, records: Sequence[Record]) -> list[Prediction]:
+    plain = [unlabelled(record) for record in records]
+    batch = pass_of(model, plain, with_targets=False)
+    logits = model(batch, {"feed": ["task"]})["task"]
+    return model.head("task").decode(logits, plain, batch.parts[0].inputs)
+
+
+def train(model: MultiTaskModel, *, num_steps: int) -> None:
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    model.train()
+    for _ in range(num_steps):
+        loss, count = loss_and_count(model, RECORDS)
+        optimizer.zero_grad()
+        (loss / count).backward()
+        optimizer.step()
+    model.eval()
+
+
+def assert_alike(one: object, other: object) -> None:
+    """Equal, but for the rounding of numbers."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_alike(one[key], other[key])
+    elif isinstance(one, float):
+        assert one == pytest.approx(other, abs=1e-4)
+    else:
+        assert one == other
+
+
+def test_every_kind_of_task_is_held_to_the_contract() -> None:
+    assert {type(make()) for make in CASES.values()} == set(HEADS.values())
+
+
+@EVERY_CASE
+def test_eight_records_are_learned_by_heart(case: str, encoder: Encoder) -> None:
+    model = model_of(case, encoder)
+    head = model.head("task")
+
+    for _ in range(12):
+        train(model, num_steps=15)
+        scores = head.score([head.gold(record) for record in RECORDS], predict(model, RECORDS))
+        if scores.headline[1] > 0.999:
+            break
+
+    assert scores.headline == (head.headline, pytest.approx(1.0, abs=1e-3))
+    assert scores.count == 8
+
+
+@EVERY_CASE
+def test_a_record_without_a_label_does_not_change_the_loss(case: str, encoder: Encoder) -> None:
+    model = model_of(case, encoder)
+    extra = unlabelled({**RECORDS[0]})
+
+    loss, count = loss_and_count(model, RECORDS)
+    with_extra, same_count = loss_and_count(model, [extra, *RECORDS[:4], extra, *RECORDS[4:]])
+
+    assert count == same_count > 0
+    torch.testing.assert_close(with_extra, loss)
+
+
+@EVERY_CASE
+def test_a_batch_without_any_label_costs_nothing(case: str, encoder: Encoder) -> None:
+    model = model_of(case, encoder)
+
+    loss, count = loss_and_count(model, [unlabelled(record) for record in RECORDS])
+    loss.backward()
+
+    assert (loss.item(), count) == (0.0, 0)
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    assert all(gradient.abs().max() == 0 for gradient in gradients)
+
+
+@EVERY_CASE
+def test_a_record_alone_is_predicted_as_in_a_batch(case: str, encoder: Encoder) -> None:
+    model = model_of(case, encoder)
+
+    together = predict(model, RECORDS)
+
+    for record, prediction in zip(RECORDS, together, strict=True):
+        assert_alike(predict(model, [record])[0], prediction)
+
+
+@EVERY_CASE
+def test_predictions_stand_in_the_order_of_the_batch(case: str, encoder: Encoder) -> None:
+    model = model_of(case, encoder)
+    order = [5, 0, 7, 3, 1, 6, 2, 4]
+
+    shuffled = predict(model, [RECORDS[i] for i in order])
+
+    straight = predict(model, RECORDS)
+    for place, prediction in zip(order, shuffled, strict=True):
+        assert_alike(prediction, straight[place])
+
+
+@EVERY_CASE
+def test_the_losses_of_two_half_batches_add_up_to_that_of_the_whole(
+    case: str, encoder: Encoder
+) -> None:
+    model = model_of(case, encoder)
+
+    whole, count = loss_and_count(model, RECORDS)
+    halves = [loss_and_count(model, RECORDS[:3]), loss_and_count(model, RECORDS[3:])]
+
+    torch.testing.assert_close(halves[0][0] + halves[1][0], whole)
+    assert halves[0][1] + halves[1][1] == count
+
+
+@EVERY_CASE
+def test_a_head_comes_back_from_its_facts_and_weights(
+    case: str, encoder: Encoder, tmp_path: Path
+) -> None:
+    model = model_of(case, encoder)
+    train(model, num_steps=5)
+    facts = json.dumps(model.head("task").facts())
+    save_file(model.heads.state_dict(), tmp_path / "heads.safetensors")
+
+    head = CASES[case]()
+    head.restore(json.loads(facts))
+    head.attach(encoder.width)
+    again = MultiTaskModel(encoder, {"task": head}).eval()
+    again.heads.load_state_dict(load_file(tmp_path / "heads.safetensors"))
+
+    assert predict(again, RECORDS) == predict(model, RECORDS)
+    assert head.facts() == json.loads(facts)
+    assert head.headline == model.head("task").headline
+    assert_alike(loss_and_count(again, RECORDS)[0].item(), loss_and_count(model, RECORDS)[0].item())
+
+
+@EVERY_CASE
+def test_predictions_are_plain_json(case: str, encoder: Encoder) -> None:
+    predictions = predict(model_of(case, encoder), RECORDS)
+
+    text = json.dumps(predictions, ensure_ascii=False, allow_nan=False)
+    assert json.loads(text) == predictions
+
+
+@EVERY_CASE
+def test_every_weight_of_a_head_gets_a_gradient(case: str, encoder: Encoder) -> None:
+    model = model_of(case, encoder)
+
+    loss_and_count(model, RECORDS)[0].backward()
+
+    assert [n for n, p in model.heads.named_parameters() if p.grad is None] == []
+
+
+@EVERY_CASE
+def test_the_loss_of_coarse_logits_is_computed_in_float32(case: str, encoder: Encoder) -> None:
+    model = model_of(case, encoder)
+    batch = pass_of(model, RECORDS)
+    logits = model(batch, {"feed": ["task"]})["task"]
+
+    loss = model.head("task").loss(logits.bfloat16(), batch.parts[0].targets["task"])
+
+    assert loss.dtype == torch.float32
+    assert loss.isfinite()
+
+
+@EVERY_CASE
+def test_sound_records_have_no_problem_nor_do_records_without_labels(case: str) -> None:
+    head = CASES[case]()
+    head.fit(RECORDS)
+
+    for record in RECORDS:
+        assert head.problem(record) is None
+        assert head.problem(unlabelled(record)) is None
+        assert head.gold(unlabelled(record)) is None
+        assert head.gold(record) is not None
+
+
+@EVERY_CASE
+def test_the_columns_a_head_needs_are_those_it_reads(case: str) -> None:
+    head = CASES[case]()
+    names = [*head.view.needs, *head.needs]
+    head.fit([{name: record[name] for name in names} for record in RECORDS])
+
+    assert all(need.required for need in head.view.needs.values())
+    assert not any(need.required for need in head.needs.values())
+    counts, num_missing, best = head.label_counts([*RECORDS, unlabelled(RECORDS[0])])
+    assert num_missing == 1
+    assert sum(counts.values()) > 0
+    assert best < 1 or np.isnan(best)
+
+
+@EVERY_CASE
+def test_a_head_reads_records_without_changing_them(case: str, encoder: Encoder) -> None:
+    before = copy.deepcopy(RECORDS)
+
+    predict(model_of(case, encoder), RECORDS)
+
+    assert before == RECORDS

@@ -1,0 +1,224 @@
+from collections.abc import Sequence
+
+import pytest
+import torch
+
+from local_tokenizers import wordpiece
+from polytask.data.batching import Inputs, pad
+from polytask.data.feed import ragged, token_rows
+from polytask.data.records import Record
+from polytask.data.tokeniser import Tokeniser
+from polytask.errors import DataError
+from polytask.heads import Prediction
+from polytask.heads.head import IGNORE
+from polytask.heads.tag import Tag
+
+TOKENISER = Tokeniser(wordpiece().backend_tokenizer, max_tokens=16, pad_id=0)
+PLACES: list[Record] = [
+    {"words": ["in", "New", "York"], "tags": ["O", "B-place", "I-place"]},
+    {"words": ["Ann"], "tags": ["B-who"]},
+    {"words": ["help"], "tags": None},
+]
+
+
+def fitted(
+    records: Sequence[Record] = PLACES, *, decoder: str = "softmax", repair: bool = False
+) -> Tag:
+    head = Tag(words="words", decoder="crf" if decoder == "crf" else "softmax", repair=repair)
+    head.fit(records)
+    head.attach(4)
+    return head.eval()
+
+
+def inputs_of(head: Tag, records: Sequence[Record]) -> Inputs:
+    return pad(ragged(token_rows(records, head.view, TOKENISER, None)), pad_id=0, segment=1)
+
+
+def predict(head: Tag, record: Record, *tags: str) -> Prediction:
+    """The prediction from logits that favour these tags."""
+    logits = torch.full((1, len(tags), len(head.labels)), -5.0)
+    for word, tag in enumerate(tags):
+        logits[0, word, head.labels.index(tag)] = 5.0
+    return head.decode(logits, [record], inputs_of(head, [record]))[0]
+
+
+def test_bio_labels_spell_spans_and_bring_the_labels_they_imply() -> None:
+    records: list[Record] = [{"words": ["a", "b"], "tags": ["I-x", "I-x"]}, *PLACES]
+
+    head = Tag(words="words")
+    warnings = head.fit(records)
+
+    assert head.labels == ["B-place", "B-who", "B-x", "I-place", "I-x", "O"]
+    assert (head.has_spans, head.headline) == (True, "entity_f1")
+    assert warnings == [
+        f"label '{label}' is seen once" for label in ("B-place", "B-who", "I-place", "O")
+    ]
+
+
+def test_other_labels_are_plain() -> None:
+    head = fitted([{"words": ["a", "dog"], "tags": ["DET", "NOUN"]}])
+
+    assert (head.labels, head.has_spans, head.headline) == (["DET", "NOUN"], False, "accuracy")
+    assert predict(head, {"words": ["a", "dog"]}, "DET", "NOUN") == {
+        "tags": ["DET", "NOUN"],
+        "words": ["a", "dog"],
+    }
+
+
+def test_one_label_alone_cannot_be_learned() -> None:
+    with pytest.raises(DataError) as fault:
+        Tag(words="words").fit([{"words": ["a"], "tags": ["X"]}])
+
+    assert str(fault.value) == "column 'tags' holds 1 different labels, but 2 are needed"
+
+
+@pytest.mark.parametrize(
+    ("tags", "problem"),
+    [
+        (["O", "O"], "3 words but 2 labels in column 'tags'"),
+        ([], "3 words but 0 labels in column 'tags'"),
+        (
+            ["O", "I-place", "O"],
+            "word 2: 'I-place' does not continue an entity of that type. "
+            "Mend the file, or say `repair: true`",
+        ),
+        (
+            ["B-place", "I-who", "O"],
+            "word 2: 'I-who' does not continue an entity of that type. "
+            "Mend the file, or say `repair: true`",
+        ),
+        (
+            ["O", "B-plaza", "O"],
+            "label 'B-plaza' is not one of the labels. Did you mean 'B-place'? "
+            "Known: B-place, B-who, I-place, O.",
+        ),
+        (["O", "B-place", "I-place"], None),
+        (None, None),
+    ],
+)
+def test_labels_that_do_not_fit_are_a_problem(tags: list[str] | None, problem: str | None) -> None:
+    assert fitted().problem({"words": ["in", "New", "York"], "tags": tags}) == problem
+
+
+def test_repair_opens_the_entity_and_is_counted() -> None:
+    head = fitted(repair=True)
+    record: Record = {"words": ["New", "York", "Ann"], "tags": ["I-place", "I-place", "I-who"]}
+
+    assert head.problem(record) is None
+    assert head.gold(record) == ["B-place", "I-place", "B-who"]
+    assert head.repairs(record) == 2
+    assert fitted().repairs(record) == 0
+    assert head.targets([record], inputs_of(head, [record]))["labels"].tolist() == [[0, 2, 1]]
+
+
+@pytest.mark.parametrize("decoder", ["softmax", "crf"])
+def test_targets_leave_out_words_cut_off_missing_labels_and_padding(decoder: str) -> None:
+    # 16 tokens, [CLS] and [SEP] among them: of 17 one-token words, 14 are kept.
+    long: Record = {"words": ["help"] * 17, "tags": ["O"] * 16 + ["B-who"]}
+    records = [long, PLACES[1], {"words": ["help", "me"], "tags": None}]
+    head = fitted(decoder=decoder)
+
+    targets = head.targets(records, inputs_of(head, records))
+
+    outside = head.labels.index("O")
+    assert targets["labels"].tolist() == [
+        [outside] * 14 + [IGNORE] * 3,
+        [head.labels.index("B-who")] + [IGNORE] * 16,
+        [IGNORE] * 17,
+    ]
+    assert targets["has_word"].sum(1).tolist() == [14, 1, 2]
+    assert head.count(targets) == 15
+
+
+@pytest.mark.parametrize("decoder", ["softmax", "crf"])
+def test_a_cut_word_has_no_tag_and_counts_as_wrong(decoder: str) -> None:
+    record: Record = {"words": ["help"] * 17, "tags": ["O"] * 15 + ["B-who", "O"]}
+    head = fitted(decoder=decoder)
+
+    prediction = predict(head, record, *["O"] * 17)
+
+    assert prediction["tags"] == ["O"] * 14 + [None] * 3
+    assert prediction["spans"] == []
+    scores = head.score([head.gold(record)], [prediction])
+    assert scores.metrics["accuracy"] == pytest.approx(14 / 17)
+    assert scores.metrics["entity_recall"] == 0
+
+
+def test_each_word_is_read_at_its_first_token() -> None:
+    head = fitted()
+    head.project = torch.nn.Linear(1, 1, bias=False)
+    head.project.weight.data.fill_(1.0)
+    record: Record = {"words": ["unforeseen", "help"]}
+    inputs = inputs_of(head, [record])
+    hidden = torch.arange(inputs.token_ids.shape[1]).float().reshape(1, -1, 1)  # its own place
+
+    logits = head(hidden, inputs)
+
+    assert logits.flatten().tolist() == inputs.word_starts[0].tolist()
+
+
+def test_spans_are_given_in_characters_of_the_joined_words() -> None:
+    prediction = predict(fitted(), PLACES[0], "O", "B-place", "I-place")
+
+    assert prediction == {
+        "tags": ["O", "B-place", "I-place"],
+        "words": ["in", "New", "York"],
+        "spans": [{"label": "place", "text": "New York", "start": 3, "end": 11}],
+    }
+
+
+def test_spans_of_raw_text_are_given_in_its_own_characters() -> None:
+    text = "  In  New   York, Ann"
+
+    prediction = predict(fitted(), {"words": text}, "O", "B-place", "I-place", "O", "B-who")
+
+    assert prediction["words"] == ["In", "New", "York", ",", "Ann"]
+    assert prediction["spans"] == [
+        {"label": "place", "text": "New   York", "start": 6, "end": 16},
+        {"label": "who", "text": "Ann", "start": 18, "end": 21},
+    ]
+    assert text[6:16] == "New   York"
+
+
+def test_spans_of_chinese_text_have_no_spaces_put_in() -> None:
+    text = "我爱北京👍🏽"
+
+    prediction = predict(fitted(), {"words": text}, "O", "O", "B-place", "I-place", "O")
+
+    assert prediction["words"] == ["我", "爱", "北", "京", "👍🏽"]
+    assert prediction["spans"] == [{"label": "place", "text": "北京", "start": 2, "end": 4}]
+
+
+def test_an_inside_tag_that_continues_nothing_begins_a_span_without_a_crf() -> None:
+    prediction = predict(fitted(), PLACES[0], "O", "I-place", "I-place")
+
+    assert prediction["spans"] == [{"label": "place", "text": "New York", "start": 3, "end": 11}]
+
+
+def test_a_crf_never_predicts_an_inside_tag_that_continues_nothing() -> None:
+    tags = predict(fitted(decoder="crf"), PLACES[0], "O", "I-place", "I-place")["tags"]
+
+    assert tags in (["O", "B-place", "I-place"], ["B-place", "I-place", "I-place"])
+
+
+def test_entities_are_scored_before_words() -> None:
+    head = fitted()
+    gold = [["B-place", "I-place", "O"], ["B-who"]]
+    predicted: list[Prediction] = [{"tags": ["B-place", "O", "O"]}, {"tags": ["B-who"]}]
+
+    scores = head.score(gold, predicted)
+
+    # One of two entities is right, one of two found is right; three of four words are.
+    assert list(scores.metrics)[:3] == ["entity_f1", "entity_precision", "entity_recall"]
+    assert [scores.metrics[name] for name in list(scores.metrics)[:3]] == [0.5, 0.5, 0.5]
+    assert scores.metrics["accuracy"] == 0.75
+    assert scores.count == 2
+    assert scores.labels == head.labels
+    assert sum(map(sum, scores.confusion)) == 4
+
+
+def test_the_best_constant_finds_no_entity_but_the_commonest_plain_label() -> None:
+    plain: list[Record] = [{"words": ["a", "b", "c"], "tags": ["X", "X", "Y"]}, {"words": ["d"]}]
+
+    assert fitted().label_counts(PLACES)[1:] == (1, 0.0)
+    assert fitted(plain).label_counts(plain) == ({"X": 2, "Y": 1}, 1, pytest.approx(2 / 3))

@@ -1,0 +1,310 @@
+"""Every command: what it prints, where, and its exit code."""
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import polytask
+from polytask import cli
+from toys import read_rows, write_rows
+
+GOLDEN = Path(__file__).parent / "schema.json"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> Command:
+    """Runs a command in an empty folder, with a terminal of 120 columns."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(*arguments: object, stdin: str = "") -> Done:
+        monkeypatch.setattr(sys, "argv", ["polytask", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capfd.readouterr()
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        out, err = capfd.readouterr()
+        assert isinstance(code, int)
+        return Done(code, out, err)
+
+    return run
+
+
+def answers(done: Done) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in done.out.split("\n") if line]
+
+
+def test_train_says_where_to_go_next_and_exits_with_0(toy: Path, command: Command) -> None:
+    done = command("train", toy, "--set", "train.epochs=1", "--set", "train.max_steps=2")
+
+    assert done.code == 0
+    assert done.out.startswith("Trained 2 steps in ")
+    assert done.out.endswith(
+        "the best model is that of step 2. Scores on test: polytask evaluate runs/toy\n"
+    )
+    assert Path("runs/toy/README.md").is_file()
+    assert "epoch 1 dev: intent accuracy " in done.err
+
+
+def test_train_on_a_finished_run_is_a_fault_of_the_users(
+    toy_run: Path, toy: Path, command: Command
+) -> None:
+    done = command("train", toy, "--out", toy_run)
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        f"{toy_run}: this run is finished. Use another --out, or --overwrite to train anew.\n"
+    )
+
+
+def test_train_with_overwrite_trains_anew(toy_run: Path, toy: Path, command: Command) -> None:
+    shutil.copytree(toy_run, "copy")
+
+    done = command("train", toy, "--out", "copy", "--overwrite", "--set", "train.max_steps=1")
+
+    assert done.code == 0
+    assert done.out.startswith("Trained 1 steps in ")
+
+
+def test_a_fault_in_the_experiment_is_one_line_with_its_place(toy: Path, command: Command) -> None:
+    file = toy.parent / "fault.yaml"
+    file.write_text(toy.read_text(encoding="utf-8").replace("kind: tag", "kind: tagg"), "utf-8")
+
+    done = command("train", file)
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        f"{file}:9: tasks.items.kind: unknown kind 'tagg'. "
+        "Did you mean 'tag'? Known: classify, regress, tag.\n"
+    )
+
+
+def test_an_experiment_that_is_not_there_is_a_fault_of_the_users(command: Command) -> None:
+    done = command("check", "nothing.yaml")
+
+    assert done.code == 2
+    assert done.err.startswith("nothing.yaml: ")
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("arguments", [["trian"], ["train"], ["evaluate", "a", "--split", "dev2"]])
+def test_a_wrong_command_line_exits_with_2(command: Command, arguments: list[str]) -> None:
+    done = command(*arguments)
+
+    assert (done.code, done.out) == (2, "")
+    assert "Usage: " in done.err
+
+
+def test_evaluate_prints_every_class_and_every_task(toy_run: Path, command: Command) -> None:
+    done = command("evaluate", toy_run)
+
+    assert (done.code, done.err) == (0, "")
+    for word in (
+        "refund",
+        "city",
+        "accuracy",
+        "entity_f1",
+        "pearson",
+        "Scores on test",
+        "not in train",
+    ):
+        assert word in done.out
+
+
+def test_evaluate_of_dev_says_so(toy_run: Path, command: Command, tmp_path: Path) -> None:
+    shutil.copytree(toy_run, tmp_path / "copy")
+
+    done = command("evaluate", "copy", "--split", "dev")
+
+    assert "Scores on dev" in done.out
+
+
+def test_evaluate_as_json_prints_the_metrics_file(toy_run: Path, command: Command) -> None:
+    done = command("evaluate", toy_run, "--json")
+
+    assert done.out == (toy_run / "metrics.json").read_text(encoding="utf-8")
+
+
+def test_evaluate_of_another_file_by_an_override(
+    toy: Path, toy_run: Path, command: Command, tmp_path: Path
+) -> None:
+    shutil.copytree(toy_run, tmp_path / "copy")
+    rows = read_rows(toy.parent / "reviews.test.jsonl")[:3]
+    write_rows(tmp_path / "few.jsonl", rows)
+
+    done = command("evaluate", "copy", "--json", "--set", f"data.reviews.test={tmp_path}/few.jsonl")
+
+    assert json.loads(done.out)["test"]["stars"]["records"] == sum("stars" in row for row in rows)
+
+
+def test_evaluate_of_a_folder_that_is_no_run(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+
+    assert command("evaluate", "none").err == "none: no such folder\n"
+    assert command("evaluate", "empty").err == (
+        "empty: no model folder in it, so not a run that was trained\n"
+    )
+
+
+def test_predict_answers_the_texts_of_the_command_line(toy_run: Path, command: Command) -> None:
+    done = command("predict", toy_run, "send me the lamp", "请把台灯送到上海")
+
+    assert (done.code, done.err) == (0, "")
+    first, second = answers(done)
+    assert first["text"] == "send me the lamp"
+    assert set(first["predictions"]) == {"intent", "items", "stars"}
+    assert second["text"] == "请把台灯送到上海"
+    assert "请把台灯送到上海" in done.out
+
+
+def test_predict_answers_lines_of_standard_input_and_passes_over_blank_ones(
+    toy_run: Path, command: Command
+) -> None:
+    done = command("predict", toy_run, stdin="a lamp\n\n  \nthe clock\n")
+
+    assert [row["text"] for row in answers(done)] == ["a lamp", "the clock"]
+
+
+def test_predict_reads_records_from_a_file_and_writes_another(
+    toy: Path, toy_run: Path, command: Command, tmp_path: Path
+) -> None:
+    rows = [{"words": ["red lamp", "Oslo"], "id": 7}, {"text": "the clock", "id": 8}]
+    write_rows(tmp_path / "in.jsonl", rows)
+
+    done = command("predict", toy_run, "--file", "in.jsonl", "--out", "out.jsonl")
+
+    assert (done.code, done.out) == (0, "")
+    first, second = read_rows(tmp_path / "out.jsonl")
+    assert (first["id"], set(first["predictions"])) == (7, {"items"})
+    assert (second["id"], second["text"]) == (8, "the clock")
+
+
+def test_predict_answers_only_the_task_asked_for(toy_run: Path, command: Command) -> None:
+    done = command("predict", toy_run, "a lamp", "--task", "stars")
+
+    assert set(answers(done)[0]["predictions"]) == {"stars"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "message"),
+    [
+        (["--task", "star", "a lamp"], "", "no task 'star'. Did you mean 'stars'? "),
+        (["--file", "none.txt"], "", "none.txt: no such file\n"),
+        ([], 'a lamp\n{"text": \n', "standard input:2: not JSON: "),
+        ([], '{"title": "a"}\n', "item 1: no task reads a record with title\n"),
+    ],
+)
+def test_predict_says_what_is_wrong_with_its_input(
+    toy_run: Path, command: Command, arguments: list[str], stdin: str, message: str
+) -> None:
+    done = command("predict", toy_run, *arguments, stdin=stdin)
+
+    assert done.code == 2
+    assert done.err.startswith(message)
+
+
+def test_check_prints_a_table_a_task_and_the_warnings(toy: Path, command: Command) -> None:
+    done = command("check", toy)
+
+    assert done.code == 0
+    for word in ("intent", "items", "stars", "texts also in train", "stars 34"):
+        assert word in done.out
+    assert "Warning: task stars, test: 2 texts also stand in the training data of reviews." in (
+        done.out
+    )
+
+
+def test_schema_prints_the_json_schema_of_an_experiment_file(command: Command) -> None:
+    done = command("schema")
+
+    assert json.loads(done.out) == polytask.schema()
+
+
+def test_the_json_schema_is_that_of_the_golden_file() -> None:
+    text = json.dumps(polytask.schema(), indent=2, ensure_ascii=False) + "\n"
+
+    assert text == GOLDEN.read_text(encoding="utf-8"), (
+        "The options of experiment files have changed. If that is meant, say so in the change log "
+        "and write the golden file anew: python -m polytask schema > tests/schema.json"
+    )
+
+
+def test_info_tells_versions_and_devices(command: Command) -> None:
+    plain, as_json = command("info"), command("info", "--json")
+
+    assert plain.code == as_json.code == 0
+    assert "python: 3." in plain.out
+    assert json.loads(as_json.out)["packages"]["polytask"] == "0.1.0"
+
+
+def test_version_prints_the_version(command: Command) -> None:
+    assert command("--version").out == "0.1.0\n"
+
+
+def test_quickstart_trains_the_sample_and_says_what_to_try(
+    toy: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("polytask.api.sample", lambda: toy)
+
+    done = command("quickstart", "--out", "first")
+
+    assert done.code == 0
+    assert "Scores on test" in done.out
+    assert "polytask predict first" in done.out
+
+
+def test_an_unknown_sample_is_refused() -> None:
+    with pytest.raises(polytask.RunError) as caught:
+        polytask.sample("klingon")
+
+    assert str(caught.value) == "no sample 'klingon'. Known: english, chinese."
+
+
+def test_ctrl_c_outside_training_exits_with_130_and_no_traceback(
+    toy: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("polytask.api.check", interrupted)
+
+    done = command("check", toy)
+
+    assert (done.code, done.err) == (130, "")
+
+
+def test_the_module_runs_as_the_command_does(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "polytask", "predict", "none", "a text"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "none: no such folder\n")
