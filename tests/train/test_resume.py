@@ -12,6 +12,7 @@ import pytest
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from polytask.balancing import PassLosses
 from polytask.balancing.static import Static
 from polytask.errors import RunError, TrainingError
 from polytask.train.run import Interrupted
@@ -36,7 +37,7 @@ def at_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None
         own = Static.backward
         done = [0]
 
-        def backward(self: Static, passes: Iterator[object]) -> dict[str, float]:
+        def backward(self: Static, passes: Iterator[PassLosses]) -> dict[str, float]:
             done[0] += 1
             if done[0] == step:
                 action()

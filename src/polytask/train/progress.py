@@ -1,5 +1,6 @@
 """What a person sees of a run: a live bar on a terminal, plain lines elsewhere."""
 
+import math
 import time
 from collections import deque
 
@@ -41,8 +42,9 @@ class ConsoleProgress(Observer):
         """Moves the bar; every few seconds a line where there is no bar."""
         self._recent.append((report.num_examples, report.seconds))
         for task, loss in report.losses.items():
-            before = self._losses.get(task, loss)
-            self._losses[task] = 0.95 * before + 0.05 * loss
+            if math.isfinite(loss):  # one nan would stay in the mean for good
+                before = self._losses.get(task, loss)
+                self._losses[task] = 0.95 * before + 0.05 * loss
         speed = sum(n for n, _ in self._recent) / max(sum(s for _, s in self._recent), 1e-9)
         losses = "  ".join(f"{task} {loss:.3f}" for task, loss in self._losses.items())
         self._progress.update(
