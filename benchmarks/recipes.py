@@ -30,8 +30,8 @@ from polytask.data.dataset import Splits
 from polytask.data.records import Records
 from polytask.data.tables import default_cache
 from polytask.tasks import Task
-from polytask.train.folder import RunFolder
-from polytask.train.run import read_metrics
+from polytask.training.folder import RunFolder
+from polytask.training.run import read_metrics
 
 BARS = {
     "snips.intent": 98.0,

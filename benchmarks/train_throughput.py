@@ -36,9 +36,9 @@ from polytask.data.tables import default_cache
 from polytask.encoders import Encoder
 from polytask.mixing.steps import FeedSize, plan_epoch
 from polytask.tasks import make_pass
-from polytask.train.journal import Journal
-from polytask.train.loop import Hooks, Loop, Position
-from polytask.train.precision import choose_precision
+from polytask.training.journal import Journal
+from polytask.training.loop import Hooks, Loop, Position
+from polytask.training.precision import choose_precision
 
 CPU = torch.device("cpu")
 Lap = Callable[[], float]

@@ -65,8 +65,8 @@ def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
 
 
 def test_folders_of_the_same_name_hide_no_function() -> None:
-    import polytask.evaluate.score
-    import polytask.train.run
+    import polytask.evaluation.score
+    import polytask.training.run
     from polytask import api
 
     assert polytask.train is api.train

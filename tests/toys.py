@@ -13,12 +13,12 @@ from torch import Tensor
 
 from polytask.build import fit_heads, load_data, make_feeds, make_model, read_experiment
 from polytask.data.tables import default_cache
-from polytask.evaluate.check import split_records
-from polytask.train.folder import RunFolder
-from polytask.train.journal import TIME_FIELDS
-from polytask.train.loop import Hooks, Loop
-from polytask.train.observer import Observer
-from polytask.train.run import Trained, train_run
+from polytask.evaluation.check import split_records
+from polytask.training.folder import RunFolder
+from polytask.training.journal import TIME_FIELDS
+from polytask.training.loop import Hooks, Loop
+from polytask.training.observer import Observer
+from polytask.training.run import Trained, train_run
 
 EXPERIMENT = """\
 encoder: {kind: scratch, layers: 2, width: 16, attention_heads: 2, vocabulary: 200, max_tokens: 32}

@@ -21,14 +21,14 @@ from polytask.data.checks import occur_in, text_keys
 from polytask.data.feed import Feed
 from polytask.data.tables import default_cache
 from polytask.errors import RunError
-from polytask.evaluate.check import Check, check_experiment, split_records, training_keys
-from polytask.evaluate.score import TaskResult, score_tasks
+from polytask.evaluation.check import Check, check_experiment, split_records, training_keys
+from polytask.evaluation.score import TaskResult, score_tasks
 from polytask.heads import Scores
 from polytask.ship.card import write_card
 from polytask.ship.predictor import Predictor, load
 from polytask.ship.report import check_tables, class_table, scores_table
-from polytask.train.folder import RunFolder
-from polytask.train.run import Trained, train_run, write_results
+from polytask.training.folder import RunFolder
+from polytask.training.run import Trained, train_run, write_results
 
 Split = Literal["dev", "test"]
 

@@ -20,7 +20,7 @@ INTERRUPTED = 130
 _CHUNK = 256
 
 app = typer.Typer(
-    help="One text model for all your language tasks, and proof of whether sharing helped.",
+    help="One text model for all your language tasks: a shared encoder and a head for each.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -55,7 +55,7 @@ def main() -> None:
 def root(
     show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """One text model for all your language tasks, and proof of whether sharing helped."""
+    """One text model for all your language tasks: a shared encoder and a head for each."""
     if show_version:
         print(version("polytask"))
         raise typer.Exit
@@ -75,7 +75,7 @@ def train(
     from rich.console import Console
 
     from polytask import api
-    from polytask.train.run import Interrupted
+    from polytask.training.run import Interrupted
 
     folder = out or Path("runs") / experiment.stem
     try:

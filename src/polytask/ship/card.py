@@ -6,9 +6,9 @@ from importlib.metadata import version
 from typing import cast
 
 from polytask.build import Experiment
-from polytask.train.checkpoint import write_synced
-from polytask.train.folder import RunFolder
-from polytask.train.run import read_metrics
+from polytask.training.checkpoint import write_synced
+from polytask.training.folder import RunFolder
+from polytask.training.run import read_metrics
 
 
 def write_card(folder: RunFolder, experiment: Experiment) -> None:

@@ -11,7 +11,7 @@ from polytask.build import Experiment, open_model
 from polytask.data.feed import LiveRows
 from polytask.data.records import Record
 from polytask.errors import DataError, RunError, did_you_mean
-from polytask.evaluate.predict import predict
+from polytask.evaluation.predict import predict
 from polytask.heads import Prediction
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task

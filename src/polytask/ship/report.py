@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from rich import box
 from rich.table import Table
 
-from polytask.evaluate.check import PERCENTILES, Check, SplitCheck
+from polytask.evaluation.check import PERCENTILES, Check, SplitCheck
 from polytask.heads import Scores
 
 _MAX_LABELS = 8

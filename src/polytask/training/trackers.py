@@ -9,7 +9,7 @@ from typing import Protocol
 
 from polytask.config.options import Tracker
 from polytask.errors import MissingExtra
-from polytask.train.observer import EvaluationReport, Observer, StepReport
+from polytask.training.observer import EvaluationReport, Observer, StepReport
 
 
 class Sink(Protocol):

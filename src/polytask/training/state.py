@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from polytask.model import MultiTaskModel
-from polytask.train.checkpoint import Snapshot
-from polytask.train.loop import Loop, Position
+from polytask.training.checkpoint import Snapshot
+from polytask.training.loop import Loop, Position
 
 
 def take_snapshot(loop: Loop, extra: Mapping[str, object]) -> Snapshot:

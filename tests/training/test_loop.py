@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from polytask.train.observer import StepReport
-from polytask.train.progress import ConsoleProgress
+from polytask.training.observer import StepReport
+from polytask.training.progress import ConsoleProgress
 from toys import events, train_toy
 
 ONE_STEP = ("train.max_steps=1", "encoder.dropout=0.0", "optimizer.max_norm=null")

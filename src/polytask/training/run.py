@@ -30,21 +30,21 @@ from polytask.data.feed import Feed
 from polytask.data.tables import default_cache
 from polytask.data.views import count_changes
 from polytask.errors import RunError, TrainingError
-from polytask.evaluate.score import TaskResult
-from polytask.train.checkpoint import (
+from polytask.evaluation.score import TaskResult
+from polytask.training.checkpoint import (
     newest_checkpoint,
     replace_folder,
     save_checkpoint,
     write_synced,
 )
-from polytask.train.folder import RunFolder
-from polytask.train.journal import Journal, finite, scores_as_json
-from polytask.train.loop import Hooks, Loop
-from polytask.train.observer import Observer
-from polytask.train.precision import choose_device, choose_precision
-from polytask.train.progress import ConsoleProgress
-from polytask.train.state import restore, restore_weights, take_snapshot
-from polytask.train.trackers import open_tracker
+from polytask.training.folder import RunFolder
+from polytask.training.journal import Journal, finite, scores_as_json
+from polytask.training.loop import Hooks, Loop
+from polytask.training.observer import Observer
+from polytask.training.precision import choose_device, choose_precision
+from polytask.training.progress import ConsoleProgress
+from polytask.training.state import restore, restore_weights, take_snapshot
+from polytask.training.trackers import open_tracker
 
 
 class Interrupted(Exception):

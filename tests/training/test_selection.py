@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from polytask.evaluate.score import TaskResult
+from polytask.evaluation.score import TaskResult
 from polytask.heads import Head, Scores
-from polytask.train.loop import Hooks, Loop
-from polytask.train.observer import EvaluationReport, Observer, StepReport
+from polytask.training.loop import Hooks, Loop
+from polytask.training.observer import EvaluationReport, Observer, StepReport
 from toys import NO_HOOKS, best_weights, bits, events, toy_loop, train_toy
 
 Headlines = Mapping[str, Sequence[float]]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from polytask.data.feed import Feed
-from polytask.evaluate.predict import predict
+from polytask.evaluation.predict import predict
 from polytask.heads import Prediction, Scores
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task

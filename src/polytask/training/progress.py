@@ -7,7 +7,7 @@ from collections import deque
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from polytask.train.observer import EvaluationReport, Observer, StepReport
+from polytask.training.observer import EvaluationReport, Observer, StepReport
 
 _LINE_EVERY_SECONDS = 15.0
 _WINDOW = 50

@@ -9,9 +9,9 @@ import pytest
 
 from polytask.config.options import Tracker
 from polytask.errors import MissingExtra
-from polytask.train.journal import Journal
-from polytask.train.observer import StepReport
-from polytask.train.trackers import open_tracker
+from polytask.training.journal import Journal
+from polytask.training.observer import StepReport
+from polytask.training.trackers import open_tracker
 from toys import events, notes, train_toy
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from polytask.errors import RunError
-from polytask.train.checkpoint import Snapshot, newest_checkpoint, save_checkpoint, write_synced
+from polytask.training.checkpoint import Snapshot, newest_checkpoint, save_checkpoint, write_synced
 from toys import train_toy
 
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from polytask.errors import RunError
-from polytask.train.checkpoint import write_synced
+from polytask.training.checkpoint import write_synced
 
 _STATUS_FILE = "run.json"
 Status = Literal["unfinished", "finished"]

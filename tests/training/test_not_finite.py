@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from polytask.data.batching import Inputs
 from polytask.errors import TrainingError
-from polytask.train.loop import Hooks, Loop
-from polytask.train.observer import EvaluationReport, Observer, StepReport
+from polytask.training.loop import Hooks, Loop
+from polytask.training.observer import EvaluationReport, Observer, StepReport
 from toys import NO_HOOKS, STOP_AFTER_ONE, bits, read_rows, toy_loop, write_rows
 
 ONE_STEP_AN_EPOCH = "train.batch_tokens=4096"

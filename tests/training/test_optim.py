@@ -10,7 +10,12 @@ from torch import nn
 
 from polytask.config.options import OptimizerOptions, ScheduleOptions
 from polytask.model import MultiTaskModel
-from polytask.train.optim import clip_gradients, make_optimizer, schedule_factor, set_learning_rate
+from polytask.training.optim import (
+    clip_gradients,
+    make_optimizer,
+    schedule_factor,
+    set_learning_rate,
+)
 from toys import toy_loop
 
 

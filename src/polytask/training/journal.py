@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from polytask.heads import Scores
-from polytask.train.observer import EvaluationReport, Observer, StepReport
+from polytask.training.observer import EvaluationReport, Observer, StepReport
 
 TIME_FIELDS = ("seconds", "examples_per_second")
 """The fields that differ between two runs of the same seed."""

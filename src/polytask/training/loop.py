@@ -14,13 +14,18 @@ from polytask.config.options import Precision
 from polytask.data.batching import Pass
 from polytask.data.feed import Feed
 from polytask.errors import TrainingError
-from polytask.evaluate.score import TaskResult, score_tasks
+from polytask.evaluation.score import TaskResult, score_tasks
 from polytask.mixing.steps import FeedSize, StepPlan, plan_epoch
 from polytask.model import MultiTaskModel
 from polytask.tasks import make_pass
-from polytask.train.guard import find_culprit
-from polytask.train.observer import EvaluationReport, Observer, StepReport
-from polytask.train.optim import clip_gradients, make_optimizer, schedule_factor, set_learning_rate
+from polytask.training.guard import find_culprit
+from polytask.training.observer import EvaluationReport, Observer, StepReport
+from polytask.training.optim import (
+    clip_gradients,
+    make_optimizer,
+    schedule_factor,
+    set_learning_rate,
+)
 
 
 @dataclass(slots=True)

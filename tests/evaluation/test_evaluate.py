@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from polytask.evaluation import predict as loop
 
 from polytask import api
 from polytask.build import load_data, make_feeds, open_model, read_experiment
 from polytask.data.feed import Feed
 from polytask.data.tables import default_cache
 from polytask.errors import RunError
-from polytask.evaluate import predict as loop
-from polytask.evaluate.check import split_records
-from polytask.evaluate.score import score_tasks
+from polytask.evaluation.check import split_records
+from polytask.evaluation.score import score_tasks
 from toys import read_rows, train_toy, write_rows
 
 
