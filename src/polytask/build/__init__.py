@@ -1,0 +1,27 @@
+"""The one place where the name of a component of the model becomes an object."""
+
+from polytask.build.data import fit_heads, load_data, make_feeds, make_model, task_records
+from polytask.build.experiment import Experiment, layout, read_experiment
+from polytask.build.folder import (
+    EXPERIMENT_FILE,
+    described,
+    file_digest,
+    open_model,
+    save_model,
+)
+
+__all__ = [
+    "EXPERIMENT_FILE",
+    "Experiment",
+    "described",
+    "file_digest",
+    "fit_heads",
+    "layout",
+    "load_data",
+    "make_feeds",
+    "make_model",
+    "open_model",
+    "read_experiment",
+    "save_model",
+    "task_records",
+]

@@ -1,0 +1,110 @@
+"""From a declared experiment to its data, its model and the feeds that join them."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from polytask.build.experiment import Experiment
+from polytask.data.columns import Need
+from polytask.data.dataset import Splits
+from polytask.data.feed import Feed
+from polytask.data.records import Record, Records
+from polytask.encoders import Note
+from polytask.errors import ConfigError, DataError
+from polytask.model import MultiTaskModel
+from polytask.tasks import Task
+
+_MAX_FAULTS = 20
+
+
+def load_data(experiment: Experiment, *, cache: Path) -> dict[str, Splits]:
+    """The splits of every data set that a task reads, by name. Raises DataError."""
+    needs: dict[str, dict[str, Need]] = {}
+    for task in experiment.tasks:
+        columns = needs.setdefault(task.data, {})
+        for column, need in {**task.head.needs, **task.head.view.needs}.items():
+            if columns.setdefault(column, need) != need:
+                raise ConfigError(
+                    f"tasks.{task.name}: column '{column}' of {task.data} is read as "
+                    f"{need.type.name} here, but otherwise by another task"
+                )
+    return {
+        name: experiment.data[name].load(
+            needs[name],
+            base=experiment.base,
+            cache=cache,
+            seed=experiment.train.seed,
+        )
+        for name in experiment.data
+        if name in needs
+    }
+
+
+def fit_heads(experiment: Experiment, data: Mapping[str, Splits], note: Note) -> None:
+    """Lets every head learn its labels from train, then checks the labels of all splits."""
+    for task in experiment.tasks:
+        splits = data[task.data]
+        try:
+            warnings = task.head.fit(task_records(task, splits.unlimited))
+        except DataError as error:
+            raise DataError(f"{splits.train.path}: task {task.name}: {error}") from error
+        for warning in warnings:
+            note(f"{splits.train.path}: task {task.name}: {warning}.")
+        for records in (splits.train, splits.dev, splits.test):
+            if records is not None:
+                _check_labels(task, records, note)
+
+
+def _check_labels(task: Task, records: Records, note: Note) -> None:
+    faults: list[str] = []
+    num_repaired = 0
+    for place, record in enumerate(task_records(task, records)):
+        if problem := task.head.problem(record):
+            faults.append(f"{records.where(place)}: task {task.name}: {problem}")
+        num_repaired += task.head.repairs(record)
+    if num_repaired:
+        note(f"{records.path}: task {task.name}: repaired {num_repaired} labels.")
+    if faults:
+        more = [f"… and {len(faults) - _MAX_FAULTS} more"] if len(faults) > _MAX_FAULTS else []
+        raise DataError("\n".join(faults[:_MAX_FAULTS] + more))
+
+
+def task_records(task: Task, records: Records) -> Iterator[Record]:
+    """The records of a split with the columns that a task reads, streamed."""
+    columns = list({**task.head.view.needs, **task.head.needs})
+    for some in records.batches(columns):
+        yield from some
+
+
+def make_model(experiment: Experiment, data: Mapping[str, Splits], note: Note) -> MultiTaskModel:
+    """A new model: the encoder from its source, heads with fresh weights."""
+
+    def texts() -> Iterator[str]:
+        for tasks in experiment.tasks_by_feed().values():
+            view, name = tasks[0].head.view, tasks[0].data
+            for record in task_records(tasks[0], data[name].train):
+                for row in view.rows(record, experiment.data[name].clean):
+                    for segment in row:
+                        yield segment if isinstance(segment, str) else " ".join(segment)
+
+    encoder = experiment.source.create(texts, base=experiment.base, note=note)
+    for task in experiment.tasks:
+        task.head.attach(encoder.width)
+    return MultiTaskModel(encoder, {task.name: task.head for task in experiment.tasks})
+
+
+def make_feeds(
+    experiment: Experiment, model: MultiTaskModel, splits: Mapping[str, Records], *, cache: Path
+) -> dict[str, Feed]:
+    """One feed for each data set and view: `splits` holds the records of one split by data set."""
+    return {
+        name: Feed(
+            name,
+            splits[tasks[0].data],
+            tasks[0].head.view,
+            tokeniser=model.encoder.tokeniser,
+            cleaning=experiment.data[tasks[0].data].clean,
+            cache=cache,
+        )
+        for name, tasks in experiment.tasks_by_feed().items()
+        if tasks[0].data in splits
+    }

@@ -1,0 +1,157 @@
+"""From an experiment file to objects that say what is to be done; nothing is read or trained."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import cast
+
+from polytask.balancing import BALANCERS, Balancer
+from polytask.config.document import read_document
+from polytask.config.experiment import (
+    Bound,
+    Chosen,
+    Fixed,
+    Layout,
+    Named,
+    bind_experiment,
+    resolved,
+)
+from polytask.config.options import (
+    CheckpointOptions,
+    OptimizerOptions,
+    ScheduleOptions,
+    TrainOptions,
+)
+from polytask.data.dataset import DataSet
+from polytask.encoders import ENCODERS, EncoderSource
+from polytask.errors import ConfigError, did_you_mean
+from polytask.heads import HEADS, Head
+from polytask.mixing import MIXERS, Mixer
+from polytask.tasks import Task, feed_names, task_section
+
+Component = Callable[..., object]
+
+
+def layout() -> Layout:
+    """The sections of an experiment file, with what outside packages add by entry points."""
+    return {
+        "encoder": Chosen(_known("encoders", ENCODERS), default=None),
+        "data": Named(Fixed(DataSet), required=True),
+        "tasks": Named(Chosen(_known("heads", HEADS), default=None, common=task_section), required=True),
+        "mixing": Chosen(_known("mixers", MIXERS), default="proportional"),
+        "balancing": Chosen(_known("balancers", BALANCERS), default="static"),
+        "train": Fixed(TrainOptions),
+        "optimizer": Fixed(OptimizerOptions),
+        "schedule": Fixed(ScheduleOptions),
+        "checkpoints": Fixed(CheckpointOptions),
+    }
+
+
+def _known(group: str, ours: Mapping[str, Component]) -> dict[str, Component]:
+    """Our components and those that installed packages declare under `polytask.<group>`."""
+    found = {point.name: point for point in entry_points(group=f"polytask.{group}")}
+    return {**{name: cast(Component, point.load()) for name, point in found.items()}, **ours}
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """An experiment file as objects; nothing is read or trained yet.
+
+    base: the folder that paths are relative to. plain: the file with every default written out.
+    """
+
+    source: EncoderSource
+    data: Mapping[str, DataSet]
+    tasks: Sequence[Task]
+    mixer: Mixer
+    balancer: Balancer
+    train: TrainOptions
+    optimizer: OptimizerOptions
+    schedule: ScheduleOptions
+    checkpoints: CheckpointOptions
+    base: Path
+    plain: Mapping[str, object]
+
+    def tasks_by_feed(self) -> dict[str, list[Task]]:
+        """The tasks that read each feed, in the order of the file."""
+        names = feed_names(self.tasks)
+        found: dict[str, list[Task]] = {}
+        for task in self.tasks:
+            found.setdefault(names[task.name], []).append(task)
+        return found
+
+
+def read_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
+    """The experiment of a YAML file. Raises ConfigError with every fault found."""
+    document = read_document(path, overrides)
+    bound = bind_experiment(document, layout())
+
+    def one(name: str) -> object:
+        return cast(Bound, bound[name]).build()
+
+    sets = {n: cast(DataSet, b.build()) for n, b in cast(dict[str, Bound], bound["data"]).items()}
+    tasks = [
+        Task(
+            name,
+            data=cast(str, section.common["data"]),
+            head=cast(Head, section.build()),
+            is_auxiliary=bool(section.common["auxiliary"]),
+        )
+        for name, section in cast(dict[str, Bound], bound["tasks"]).items()
+    ]
+    experiment = Experiment(
+        source=cast(EncoderSource, one("encoder")),
+        data=sets,
+        tasks=tasks,
+        mixer=cast(Mixer, one("mixing")),
+        balancer=cast(Balancer, one("balancing")),
+        train=cast(TrainOptions, one("train")),
+        optimizer=cast(OptimizerOptions, one("optimizer")),
+        schedule=cast(ScheduleOptions, one("schedule")),
+        checkpoints=cast(CheckpointOptions, one("checkpoints")),
+        base=path.parent,
+        plain=_located(resolved(bound), path.parent),
+    )
+    _check_names(experiment, document.where)
+    return experiment
+
+
+def _located(plain: dict[str, object], base: Path) -> dict[str, object]:
+    """The same with paths that no longer depend on where the experiment file lies."""
+
+    def absolute(options: dict[str, object], key: str, *, is_file: bool) -> None:
+        path = base / Path(str(options.get(key))).expanduser()
+        if options.get(key) is not None and (is_file or path.exists()):
+            options[key] = str(path.resolve())
+
+    absolute(cast(dict[str, object], plain["encoder"]), "name", is_file=False)
+    for section in cast(dict[str, dict[str, object]], plain["data"]).values():
+        absolute(section, "datasets", is_file=False)
+        for split in ("train", "dev", "test"):
+            if not section.get("datasets"):
+                absolute(section, split, is_file=True)
+    return plain
+
+
+def _check_names(experiment: Experiment, where: Callable[[tuple[str, ...]], str]) -> None:
+    faults: list[str] = []
+    for task in experiment.tasks:
+        if task.data not in experiment.data:
+            hint = did_you_mean(task.data, experiment.data)
+            place = where(("tasks", task.name, "data"))
+            faults.append(f"{place}: tasks.{task.name}.data: no data set '{task.data}'. {hint}")
+    names = [task.name for task in experiment.tasks]
+    try:
+        experiment.balancer.check(names)
+    except ConfigError as error:
+        faults.append(f"{where(('balancing',))}: balancing.{error}")
+    choices = ["mean", "worst", *names]
+    if experiment.train.select not in choices:
+        hint = did_you_mean(experiment.train.select, choices)
+        place = where(("train", "select"))
+        faults.append(f"{place}: train.select: no task '{experiment.train.select}'. {hint}")
+    if all(task.is_auxiliary for task in experiment.tasks):
+        faults.append(f"{where(('tasks',))}: tasks: every task is auxiliary, so none can be selected by")
+    if faults:
+        raise ConfigError("\n".join(faults))

@@ -1,0 +1,103 @@
+"""A model folder: what prediction needs, weights as safetensors, checked by its hashes."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import cast
+
+from safetensors.torch import load_file, save_file
+
+from polytask.build.experiment import Experiment, read_experiment
+from polytask.config.experiment import dump_yaml
+from polytask.data.dataset import Splits
+from polytask.errors import RunError
+from polytask.model import MultiTaskModel
+
+FORMAT = 1
+"""Number of the layout of a model folder; a folder of another number does not load."""
+
+EXPERIMENT_FILE = "experiment.yaml"
+_FACTS_FILE = "polytask.json"
+_HEADS_FILE = "heads.safetensors"
+
+
+def described(experiment: Experiment, data: Mapping[str, Splits]) -> str:
+    """The experiment file with every default written out, under what its data turned out to hold."""
+    lines = [f"# Written by polytask {version('polytask')}: every option, and what the data holds."]
+    for name, splits in data.items():
+        sizes = {"train": splits.train, "dev": splits.dev, "test": splits.test}
+        found = ", ".join(f"{len(one)} {split}" for split, one in sizes.items() if one is not None)
+        lines.append(f"# data {name}: {found} records; content of train {splits.train.fingerprint}")
+    for task in experiment.tasks:
+        lines.append(f"# task {task.name}: {json.dumps(task.head.facts(), ensure_ascii=False)}")
+    return "\n".join(lines) + "\n" + dump_yaml(experiment.plain)
+
+
+def save_model(folder: Path, model: MultiTaskModel, experiment: Experiment) -> None:
+    """Writes everything that prediction needs into an existing, empty folder."""
+    model.encoder.save(folder)
+    weights = {name: tensor.contiguous() for name, tensor in model.heads.state_dict().items()}
+    save_file(weights, folder / _HEADS_FILE)
+    (folder / EXPERIMENT_FILE).write_text(dump_yaml(experiment.plain), encoding="utf-8")
+    facts = {
+        "format": FORMAT,
+        "versions": {name: version(name) for name in ("polytask", "torch", "transformers")},
+        "tasks": {task.name: task.head.facts() for task in experiment.tasks},
+        "files": {file.name: file_digest(file) for file in sorted(folder.iterdir())},
+    }
+    text = json.dumps(facts, ensure_ascii=False, indent=2)
+    (folder / _FACTS_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def open_model(
+    folder: Path, overrides: Sequence[str] = ()
+) -> tuple[MultiTaskModel, Experiment]:
+    """The model that `save_model` wrote, and its experiment with some options changed.
+
+    Raises RunError if the folder is of another version or damaged.
+    """
+    facts = _read_facts(folder)
+    experiment = read_experiment(folder / EXPERIMENT_FILE, overrides)
+    encoder = experiment.source.open(folder)
+    learned = cast(dict[str, dict[str, object]], facts["tasks"])
+    for task in experiment.tasks:
+        task.head.restore(learned[task.name])
+        task.head.attach(encoder.width)
+    model = MultiTaskModel(encoder, {task.name: task.head for task in experiment.tasks})
+    try:
+        model.heads.load_state_dict(load_file(folder / _HEADS_FILE))
+    except RuntimeError as error:
+        raise RunError(f"{folder / _HEADS_FILE}: does not fit the tasks: {error}") from error
+    return model.eval(), experiment
+
+
+def _read_facts(folder: Path) -> dict[str, object]:
+    file = folder / _FACTS_FILE
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+        written = facts["format"]
+        files = dict(facts["files"])
+    except FileNotFoundError as error:
+        raise RunError(f"{folder}: no {_FACTS_FILE}: not the model folder of a run") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{file}: is damaged: {error}") from error
+    if written != FORMAT:
+        raise RunError(
+            f"{file}: has format {written}, but this version of polytask reads format {FORMAT}. "
+            f"It was written by polytask {facts.get('versions', {}).get('polytask', '?')}."
+        )
+    for name, digest in files.items():
+        part = folder / Path(name).name
+        if not part.is_file():
+            raise RunError(f"{part}: is missing. Copy the whole folder again.")
+        if file_digest(part) != digest:
+            raise RunError(f"{part}: is damaged: not the file that was written. Copy it again.")
+    return cast(dict[str, object], facts)
+
+
+def file_digest(file: Path) -> str:
+    """sha256 of a file, in hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
