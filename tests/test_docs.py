@@ -63,7 +63,8 @@ def page(name: str) -> str:
 
 
 def yaml_blocks() -> list[tuple[str, str]]:
-    return [(p.name, block) for p in PAGES for block in blocks(p.read_text("utf-8"), "yaml")]
+    pages = [*PAGES, ROOT / "README.md"]
+    return [(p.name, block) for p in pages for block in blocks(p.read_text("utf-8"), "yaml")]
 
 
 def experiment_of(folder: Path, fragment: str) -> Path:
