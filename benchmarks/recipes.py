@@ -31,7 +31,7 @@ from polytask.data.records import Records
 from polytask.data.tables import default_cache
 from polytask.tasks import Task
 from polytask.training.folder import RunFolder
-from polytask.training.run import read_metrics
+from polytask.training.results import read_metrics
 
 BARS = {
     "snips.intent": 98.0,

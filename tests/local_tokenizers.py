@@ -101,7 +101,7 @@ def without_prefix() -> PreTrainedTokenizerFast:
 
 def ours() -> PreTrainedTokenizerFast:
     """Learned from texts, as `kind: scratch` has it."""
-    return train_tokenizer(iter(SENTENCES), 200, lowercase=True)
+    return train_tokenizer(lambda: iter(SENTENCES), 200, lowercase=True)
 
 
 def _fast(backend: Tokenizer, marks: list[str]) -> PreTrainedTokenizerFast:

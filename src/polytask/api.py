@@ -1,5 +1,6 @@
 """The verbs of the library, one function per command."""
 
+import json
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,21 +15,29 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from polytask.build import (
+    check_labels,
+    load_data,
+    make_feeds,
+    open_model,
+    read_experiment,
+    split_records,
+)
 from polytask.build import layout as experiment_layout
-from polytask.build import load_data, make_feeds, open_model, read_experiment
 from polytask.config.experiment import json_schema
 from polytask.data.checks import occur_in, text_keys
-from polytask.data.feed import Feed
 from polytask.data.tables import default_cache
 from polytask.errors import RunError
-from polytask.evaluation.check import Check, check_experiment, split_records, training_keys
+from polytask.evaluation.check import Check, check_experiment
 from polytask.evaluation.score import TaskResult, score_tasks
 from polytask.heads import Scores
 from polytask.ship.card import write_card
 from polytask.ship.predictor import Predictor, load
 from polytask.ship.report import check_tables, class_table, scores_table
 from polytask.training.folder import RunFolder
-from polytask.training.run import Trained, train_run, write_results
+from polytask.training.precision import choose_device
+from polytask.training.results import write_results
+from polytask.training.run import Trained, train_run
 
 Split = Literal["dev", "test"]
 
@@ -78,29 +87,49 @@ def train(
 def evaluate(
     run: str | Path, *, split: Split = "test", overrides: Sequence[str] = ()
 ) -> Evaluation:
-    """Scores a finished run on a split, and writes metrics, predictions and card into its folder.
+    """Scores a trained run on a split, and writes metrics, predictions and card into its folder.
 
-    `overrides` may point data sets elsewhere: `data.reviews.test=new.jsonl`.
+    `overrides` may point data sets elsewhere, by paths seen from where you are:
+    `data.reviews.test=new.jsonl`. The scores are then those of other data: nothing is written.
     """
     folder = RunFolder(Path(run))
-    model, experiment = open_model(_model_folder(folder), overrides)
+    model, experiment = open_model(_model_folder(folder), list(map(_seen_from_here, overrides)))
+    model.to(choose_device(experiment.train.device))
     cache = default_cache()
     data = load_data(experiment, cache=cache)
     records = split_records(data)
     if not records[split]:
         raise RunError(f"{folder.path}: no data set names a {split} split")
+    for task in experiment.tasks:
+        if task.data in records[split]:
+            check_labels(task, records[split][task.data], _ignore)
     feeds = make_feeds(experiment, model, records[split], cache=cache)
-    train_keys = training_keys(make_feeds(experiment, model, records["train"], cache=cache))
-
-    def seen(feed: Feed) -> np.ndarray:
-        return occur_in(
-            text_keys(feed.records, feed.view), np.concatenate(list(train_keys.values()))
-        )
-
-    results = score_tasks(model, feeds, experiment.tasks_by_feed(), seen=seen)
-    write_results(folder, split, results)
-    write_card(folder, experiment)
+    train_keys = np.concatenate(
+        [
+            text_keys(records["train"][tasks[0].data], tasks[0].head.view)
+            for tasks in experiment.tasks_by_feed().values()
+        ]
+    )
+    results = score_tasks(
+        model,
+        feeds,
+        experiment.tasks_by_feed(),
+        seen=lambda feed: occur_in(text_keys(feed.records, feed.view), train_keys),
+    )
+    if not overrides:
+        write_results(folder, split, results)
+        write_card(folder, experiment)
     return _evaluation(split, results)
+
+
+def _seen_from_here(override: str) -> str:
+    key, _, value = override.partition("=")
+    is_file = key.startswith("data.") and Path(value).is_file()
+    return f"{key}={json.dumps(str(Path(value).resolve()))}" if is_file else override
+
+
+def _ignore(_note: str) -> None:
+    """The notes of a run are in its journal already."""
 
 
 def check(experiment: str | Path, *, overrides: Sequence[str] = ()) -> Check:

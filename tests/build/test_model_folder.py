@@ -161,7 +161,7 @@ def test_a_name_that_does_not_exist_is_refused_with_the_nearest(
 def test_an_experiment_of_auxiliary_tasks_only_is_refused(toy: Path) -> None:
     all_three = [f"tasks.{task}.auxiliary=true" for task in ("intent", "items", "stars")]
 
-    with pytest.raises(ConfigError, match="every task is auxiliary, so none can be selected by"):
+    with pytest.raises(ConfigError, match="every task is auxiliary, so none can choose a model"):
         read_experiment(toy, all_three)
 
 

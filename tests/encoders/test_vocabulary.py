@@ -18,7 +18,8 @@ TOKENIZER = ours()
 PROGRAM = """\
 import json, runpy, sys
 train = runpy.run_path(sys.argv[1])["train_tokenizer"]  # alone: the package loads torch
-tokenizer = train(iter(json.loads(sys.stdin.read())), 120, lowercase=True)
+texts = json.loads(sys.stdin.read())
+tokenizer = train(lambda: iter(texts), 120, lowercase=True)
 sys.stdout.write(tokenizer.backend_tokenizer.to_str())
 """
 
@@ -35,12 +36,12 @@ def test_texts_give_the_same_tokeniser_in_every_process_even_at_ties(seed: str) 
         encoding="utf-8",
     )
 
-    here = train_tokenizer(iter(TIES), 120, lowercase=True)
+    here = train_tokenizer(lambda: iter(TIES), 120, lowercase=True)
     assert done.stdout == here.backend_tokenizer.to_str()
 
 
 def test_special_tokens_come_first_and_the_vocabulary_keeps_to_its_size() -> None:
-    tokenizer = train_tokenizer(iter(SENTENCES), 100, lowercase=True)
+    tokenizer = train_tokenizer(lambda: iter(SENTENCES), 100, lowercase=True)
 
     assert tokenizer.convert_ids_to_tokens(list(range(5))) == list(SPECIAL)
     assert len(tokenizer) == 100
@@ -60,8 +61,8 @@ def test_a_han_character_is_the_same_token_in_raw_text_and_in_split_words(text: 
 
 
 def test_letters_are_lowered_unless_asked_not_to() -> None:
-    lowered = train_tokenizer(iter(SENTENCES), 200, lowercase=True)
-    kept = train_tokenizer(iter(SENTENCES), 200, lowercase=False)
+    lowered = train_tokenizer(lambda: iter(SENTENCES), 200, lowercase=True)
+    kept = train_tokenizer(lambda: iter(SENTENCES), 200, lowercase=False)
 
     assert lowered.tokenize("BERLIN Please") == lowered.tokenize("berlin please")
     assert kept.tokenize("Please") != kept.tokenize("please")
@@ -69,13 +70,13 @@ def test_letters_are_lowered_unless_asked_not_to() -> None:
 
 
 def test_composed_and_decomposed_letters_are_the_same_token() -> None:
-    tokenizer = train_tokenizer(iter(["é é"] * 3), 100, lowercase=True)
+    tokenizer = train_tokenizer(lambda: iter(["é é"] * 3), 100, lowercase=True)
 
     assert tokenizer.tokenize("e\u0301") == tokenizer.tokenize("é") == ["▁é"]
 
 
 def test_a_character_seen_once_is_unknown_and_one_seen_twice_is_not() -> None:
-    tokenizer = train_tokenizer(iter(["aa bb", "aa ☃ ☂ ☂"]), 100, lowercase=True)
+    tokenizer = train_tokenizer(lambda: iter(["aa bb", "aa ☃ ☂ ☂"]), 100, lowercase=True)
 
     tokens = [tokenizer.tokenize(f"a{mark}")[-1] for mark in "☃☂"]
     assert tokens == ["[UNK]", "☂"]

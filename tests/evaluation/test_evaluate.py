@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from polytask.evaluation import predict as loop
 
 from polytask import api
-from polytask.build import load_data, make_feeds, open_model, read_experiment
+from polytask.build import load_data, make_feeds, open_model, read_experiment, split_records
 from polytask.data.feed import Feed
 from polytask.data.tables import default_cache
-from polytask.errors import RunError
-from polytask.evaluation.check import split_records
+from polytask.errors import DataError, RunError
+from polytask.evaluation import predict as loop
 from polytask.evaluation.score import score_tasks
 from toys import read_rows, train_toy, write_rows
 
@@ -141,9 +140,9 @@ def test_a_split_of_nan_scores_is_written_as_null(toy: Path, tmp_path: Path) -> 
     ]
     unlabelled[0]["stars"] = None
     file = write_rows(tmp_path / "unlabelled.jsonl", unlabelled)
-    train_toy(toy, tmp_path / "run", "train.max_steps=1")
+    train_toy(toy, tmp_path / "run", "train.max_steps=1", f"data.reviews.test={file}")
 
-    found = api.evaluate(tmp_path / "run", overrides=[f"data.reviews.test={file}"])
+    found = api.evaluate(tmp_path / "run")
 
     assert math.isnan(found.scores["stars"].headline[1])
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
@@ -211,3 +210,27 @@ def test_the_experiment_of_a_run_reads_back_as_the_same(toy_run: Path, toy: Path
 
     assert again.plain == inner.plain
     assert again.plain["tasks"] == read_experiment(toy).plain["tasks"]
+
+
+def test_scores_of_other_data_are_not_written_into_the_run(
+    toy: Path, toy_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_rows(tmp_path / "few.jsonl", rows_of(toy, "reviews.test.jsonl")[:3])
+    before = (toy_run / "metrics.json").read_bytes()
+    monkeypatch.chdir(tmp_path)
+
+    found = api.evaluate(toy_run.resolve(), overrides=["data.reviews.test=few.jsonl"])
+
+    assert found.scores["stars"].count <= 3
+    assert (toy_run / "metrics.json").read_bytes() == before
+
+
+def test_a_fault_in_the_labels_of_the_scored_split_names_file_line_and_task(
+    toy: Path, toy_run: Path, tmp_path: Path
+) -> None:
+    rows = rows_of(toy, "messages.test.jsonl")
+    rows[1]["intent"] = "ordr"
+    file = write_rows(tmp_path / "odd.jsonl", rows)
+
+    with pytest.raises(DataError, match=r"odd\.jsonl:2: task intent: label 'ordr' is not one"):
+        api.evaluate(toy_run, overrides=[f"data.messages.test={file}"])

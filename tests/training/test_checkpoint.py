@@ -41,10 +41,65 @@ def test_a_checkpoint_gives_back_what_was_saved(tmp_path: Path) -> None:
 
 
 def test_the_newest_few_are_kept(tmp_path: Path) -> None:
-    for step in (2, 10, 9, 11):
+    for step in (2, 9, 10, 11):
         save_checkpoint(tmp_path, snapshot(step), keep=2)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000000010", "step-000000011"]
+
+
+def damage(checkpoint: Path) -> None:
+    weights = checkpoint / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4])
+
+
+def test_behind_a_damaged_newer_checkpoint_the_one_just_written_is_kept(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, snapshot(2), keep=2)
+    damage(save_checkpoint(tmp_path, snapshot(8), keep=2))
+    newest_checkpoint(tmp_path, CPU)
+
+    save_checkpoint(tmp_path, snapshot(3), keep=1)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000000003"]
+
+
+def test_a_damaged_checkpoint_does_not_count_as_one_that_is_kept(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, snapshot(2), keep=2)
+    damage(save_checkpoint(tmp_path, snapshot(4), keep=2))
+    newest_checkpoint(tmp_path, CPU)
+
+    save_checkpoint(tmp_path, snapshot(6), keep=2)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000000002", "step-000000006"]
+
+
+def test_a_later_step_of_a_course_that_was_left_does_not_outrank(tmp_path: Path) -> None:
+    for step in (2, 8, 3):
+        save_checkpoint(tmp_path, snapshot(step), keep=3)
+
+    found, _ = newest_checkpoint(tmp_path, CPU)
+
+    assert found is not None
+    assert found.step == 3
+
+
+def test_a_checkpoint_that_a_kill_left_between_two_renames_comes_back(tmp_path: Path) -> None:
+    final = save_checkpoint(tmp_path, snapshot(5), keep=2)
+    final.rename(tmp_path / ".old-step-000000005-77")
+
+    found, _ = newest_checkpoint(tmp_path, CPU)
+
+    assert found is not None
+    assert found.step == 5
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000000005"]
+
+
+def test_an_older_folder_goes_if_its_successor_is_there(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, snapshot(5), keep=2)
+    (tmp_path / ".old-step-000000005-77").mkdir()
+
+    newest_checkpoint(tmp_path, CPU)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000000005"]
 
 
 def test_without_any_checkpoint_there_is_none(tmp_path: Path) -> None:

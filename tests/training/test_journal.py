@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from polytask.config.options import Tracker
-from polytask.errors import MissingExtra
+from polytask.errors import MissingExtra, RunError
 from polytask.training.journal import Journal
 from polytask.training.observer import StepReport
 from polytask.training.trackers import open_tracker
@@ -76,6 +76,63 @@ def test_a_journal_that_is_cut_forgets_what_came_after_and_what_it_counted(tmp_p
     assert resumed.padding == pytest.approx(1 - 70 / 80)
 
 
+def test_a_journal_that_is_shorter_than_the_place_to_cut_says_so(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.note("first")
+    size = journal.position
+
+    journal.cut(size + 50)
+    journal.close()
+
+    assert [line["text"] for line in lines(tmp_path / "journal.jsonl")] == [
+        "first",
+        "The journal is shorter than it was: 50 bytes are lost.",
+    ]
+
+
+def test_a_last_line_that_is_torn_is_dropped(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.step(report(1, 0.5))
+    journal.close()
+    with (tmp_path / "journal.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"event": "st')
+
+    resumed = Journal(tmp_path / "journal.jsonl")
+    resumed.cut(10_000)
+    resumed.close()
+
+    assert [line["event"] for line in lines(tmp_path / "journal.jsonl")] == ["step", "note"]
+    assert resumed.padding == pytest.approx(1 - 30 / 40)
+
+
+def test_a_line_that_is_damaged_is_named(tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").write_bytes(b"\0\0\0\n")
+    journal = Journal(tmp_path / "journal.jsonl")
+
+    with pytest.raises(RunError) as caught:
+        journal.cut(4)
+    journal.close()
+
+    assert str(caught.value) == (
+        f"{tmp_path / 'journal.jsonl'}: is damaged: Expecting value: line 1 column 1 (char 0). "
+        "Remove the file to go on without it."
+    )
+
+
+def test_a_full_disk_stops_the_journal_with_a_sentence() -> None:
+    journal = Journal(Path("/dev/full"))
+
+    with pytest.raises(RunError) as caught:
+        journal.note("a")
+    with pytest.raises(RunError):
+        journal.close()
+
+    assert str(caught.value) == (
+        "/dev/full: cannot be written: No space left on device. Make room and run the same "
+        "command again."
+    )
+
+
 def test_the_journal_of_a_run_tells_sizes_losses_scores_and_the_end(toy_run: Path) -> None:
     steps = events(toy_run, "step")
 
@@ -112,6 +169,34 @@ def test_tensorboard_gets_an_event_file_with_the_curves_of_every_task(
         s["losses"]["stars"] for s in events(tmp_path / "run", "step") if "stars" in s["losses"]
     ]
     assert [e.value for e in written.Scalars("loss/stars")] == pytest.approx(losses)
+
+
+def test_wandb_and_mlflow_write_into_the_run_folder_without_a_server(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb")
+    pytest.importorskip("mlflow")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    for name in ("MLFLOW_ALLOW_FILE_STORE", "MLFLOW_TRACKING_URI"):
+        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.delenv(name)
+
+    for run in ("other", "run"):
+        train_toy(toy, tmp_path / run, "train.max_steps=2", "train.trackers=[wandb,mlflow]")
+
+    [curve] = (tmp_path / "run" / "mlruns").glob("*/*/metrics/learning_rate")
+    assert len(curve.read_text(encoding="utf-8").splitlines()) == 2
+    assert len(list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))) == 1
+
+
+def test_a_tracker_that_does_not_start_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nowhere://at.all")
+
+    with pytest.raises(RunError, match=r"^the tracker mlflow does not start: "):
+        open_tracker("mlflow", tmp_path, {})
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow"])

@@ -1,6 +1,14 @@
 """The one place where the name of a component of the model becomes an object."""
 
-from polytask.build.data import fit_heads, load_data, make_feeds, make_model, task_records
+from polytask.build.data import (
+    check_labels,
+    fit_heads,
+    load_data,
+    make_feeds,
+    make_model,
+    split_records,
+    task_records,
+)
 from polytask.build.experiment import Experiment, layout, read_experiment
 from polytask.build.folder import (
     EXPERIMENT_FILE,
@@ -13,6 +21,7 @@ from polytask.build.folder import (
 __all__ = [
     "EXPERIMENT_FILE",
     "Experiment",
+    "check_labels",
     "described",
     "file_digest",
     "fit_heads",
@@ -23,5 +32,6 @@ __all__ = [
     "open_model",
     "read_experiment",
     "save_model",
+    "split_records",
     "task_records",
 ]

@@ -1,6 +1,6 @@
 """From a declared experiment to its data, its model and the feeds that join them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from polytask.build.experiment import Experiment
@@ -41,6 +41,10 @@ def load_data(experiment: Experiment, *, cache: Path) -> dict[str, Splits]:
 
 def fit_heads(experiment: Experiment, data: Mapping[str, Splits], note: Note) -> None:
     """Lets every head learn its labels from train, then checks the labels of all splits."""
+    for name in experiment.data:
+        if name not in data:
+            note(f"Data set {name} is read by no task.")
+    without_dev: list[str] = []
     for task in experiment.tasks:
         splits = data[task.data]
         try:
@@ -49,23 +53,42 @@ def fit_heads(experiment: Experiment, data: Mapping[str, Splits], note: Note) ->
             raise DataError(f"{splits.train.path}: task {task.name}: {error}") from error
         for warning in warnings:
             note(f"{splits.train.path}: task {task.name}: {warning}.")
-        for records in (splits.train, splits.dev, splits.test):
+        for records in (splits.train, splits.test):
             if records is not None:
-                _check_labels(task, records, note)
+                check_labels(task, records, note)
+        if not check_labels(task, splits.dev, note):
+            without_dev.append(task.name)
+            note(f"{splits.dev.path}: task {task.name}: no label, so no say in the choice.")
+    _check_selection(experiment, without_dev)
 
 
-def _check_labels(task: Task, records: Records, note: Note) -> None:
+def _check_selection(experiment: Experiment, without_dev: Sequence[str]) -> None:
+    select = experiment.train.select
+    main = [task.name for task in experiment.tasks if not task.is_auxiliary]
+    judges = main if select in ("mean", "worst") else [select]
+    if all(name in without_dev for name in judges):
+        raise DataError(
+            f"train.select: {select}: dev holds no label of {', '.join(judges)}, so no model "
+            "could be chosen. Label some rows of dev, or leave `dev:` out to cut it from train."
+        )
+
+
+def check_labels(task: Task, records: Records, note: Note) -> int:
+    """How many records have labels of a task. Raises DataError with the faults of the others."""
     faults: list[str] = []
-    num_repaired = 0
+    num_repaired = num_labelled = 0
     for place, record in enumerate(task_records(task, records)):
         if problem := task.head.problem(record):
             faults.append(f"{records.where(place)}: task {task.name}: {problem}")
+            continue
         num_repaired += task.head.repairs(record)
+        num_labelled += task.head.gold(record) is not None
     if num_repaired:
         note(f"{records.path}: task {task.name}: repaired {num_repaired} labels.")
     if faults:
         more = [f"… and {len(faults) - _MAX_FAULTS} more"] if len(faults) > _MAX_FAULTS else []
         raise DataError("\n".join(faults[:_MAX_FAULTS] + more))
+    return num_labelled
 
 
 def task_records(task: Task, records: Records) -> Iterator[Record]:
@@ -90,6 +113,15 @@ def make_model(experiment: Experiment, data: Mapping[str, Splits], note: Note) -
     for task in experiment.tasks:
         task.head.attach(encoder.width)
     return MultiTaskModel(encoder, {task.name: task.head for task in experiment.tasks})
+
+
+def split_records(data: Mapping[str, Splits]) -> dict[str, dict[str, Records]]:
+    """The records of each split by data set; sets without a test split are left out there."""
+    return {
+        "train": {name: splits.train for name, splits in data.items()},
+        "dev": {name: splits.dev for name, splits in data.items()},
+        "test": {name: s.test for name, s in data.items() if s.test is not None},
+    }
 
 
 def make_feeds(

@@ -32,13 +32,17 @@ from polytask.tasks import Task, feed_names, task_section
 
 Component = Callable[..., object]
 
+_SELECTIONS = ("mean", "worst")
+
 
 def layout() -> Layout:
     """The sections of an experiment file, with what outside packages add by entry points."""
     return {
         "encoder": Chosen(_known("encoders", ENCODERS), default=None),
         "data": Named(Fixed(DataSet), required=True),
-        "tasks": Named(Chosen(_known("heads", HEADS), default=None, common=task_section), required=True),
+        "tasks": Named(
+            Chosen(_known("heads", HEADS), default=None, common=task_section), required=True
+        ),
         "mixing": Chosen(_known("mixers", MIXERS), default="proportional"),
         "balancing": Chosen(_known("balancers", BALANCERS), default="static"),
         "train": Fixed(TrainOptions),
@@ -86,35 +90,51 @@ def read_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     """The experiment of a YAML file. Raises ConfigError with every fault found."""
     document = read_document(path, overrides)
     bound = bind_experiment(document, layout())
-
-    def one(name: str) -> object:
-        return cast(Bound, bound[name]).build()
-
-    sets = {n: cast(DataSet, b.build()) for n, b in cast(dict[str, Bound], bound["data"]).items()}
+    built = _build_all(bound)
     tasks = [
         Task(
             name,
             data=cast(str, section.common["data"]),
-            head=cast(Head, section.build()),
+            head=cast(Head, built[section.path]),
             is_auxiliary=bool(section.common["auxiliary"]),
         )
         for name, section in cast(dict[str, Bound], bound["tasks"]).items()
     ]
     experiment = Experiment(
-        source=cast(EncoderSource, one("encoder")),
-        data=sets,
+        source=cast(EncoderSource, built["encoder",]),
+        data={
+            name: cast(DataSet, built["data", name])
+            for name in cast(dict[str, Bound], bound["data"])
+        },
         tasks=tasks,
-        mixer=cast(Mixer, one("mixing")),
-        balancer=cast(Balancer, one("balancing")),
-        train=cast(TrainOptions, one("train")),
-        optimizer=cast(OptimizerOptions, one("optimizer")),
-        schedule=cast(ScheduleOptions, one("schedule")),
-        checkpoints=cast(CheckpointOptions, one("checkpoints")),
+        mixer=cast(Mixer, built["mixing",]),
+        balancer=cast(Balancer, built["balancing",]),
+        train=cast(TrainOptions, built["train",]),
+        optimizer=cast(OptimizerOptions, built["optimizer",]),
+        schedule=cast(ScheduleOptions, built["schedule",]),
+        checkpoints=cast(CheckpointOptions, built["checkpoints",]),
         base=path.parent,
         plain=_located(resolved(bound), path.parent),
     )
     _check_names(experiment, document.where)
     return experiment
+
+
+def _build_all(
+    bound: Mapping[str, Bound | dict[str, Bound]],
+) -> dict[tuple[str | int, ...], object]:
+    """Every section as an object, by its path. Raises one ConfigError for all that refuse."""
+    built: dict[tuple[str | int, ...], object] = {}
+    faults: list[str] = []
+    for found in bound.values():
+        for section in [found] if isinstance(found, Bound) else found.values():
+            try:
+                built[section.path] = section.build()
+            except ConfigError as error:
+                faults.append(str(error))
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return built
 
 
 def _located(plain: dict[str, object], base: Path) -> dict[str, object]:
@@ -146,12 +166,19 @@ def _check_names(experiment: Experiment, where: Callable[[tuple[str, ...]], str]
         experiment.balancer.check(names)
     except ConfigError as error:
         faults.append(f"{where(('balancing',))}: balancing.{error}")
-    choices = ["mean", "worst", *names]
+    for name in set(_SELECTIONS) & set(names):
+        place = where(("tasks", name))
+        faults.append(
+            f"{place}: tasks.{name}: `train.select: {name}` means something else. Rename it."
+        )
+    choices = [*_SELECTIONS, *names]
     if experiment.train.select not in choices:
         hint = did_you_mean(experiment.train.select, choices)
         place = where(("train", "select"))
         faults.append(f"{place}: train.select: no task '{experiment.train.select}'. {hint}")
     if all(task.is_auxiliary for task in experiment.tasks):
-        faults.append(f"{where(('tasks',))}: tasks: every task is auxiliary, so none can be selected by")
+        faults.append(
+            f"{where(('tasks',))}: tasks: every task is auxiliary, so none can choose a model"
+        )
     if faults:
         raise ConfigError("\n".join(faults))

@@ -24,14 +24,16 @@ _HEADS_FILE = "heads.safetensors"
 
 
 def described(experiment: Experiment, data: Mapping[str, Splits]) -> str:
-    """The experiment file with every default written out, under what its data turned out to hold."""
+    """The experiment file with every default written out, below what its data holds."""
     lines = [f"# Written by polytask {version('polytask')}: every option, and what the data holds."]
     for name, splits in data.items():
         sizes = {"train": splits.train, "dev": splits.dev, "test": splits.test}
         found = ", ".join(f"{len(one)} {split}" for split, one in sizes.items() if one is not None)
         lines.append(f"# data {name}: {found} records; content of train {splits.train.fingerprint}")
-    for task in experiment.tasks:
-        lines.append(f"# task {task.name}: {json.dumps(task.head.facts(), ensure_ascii=False)}")
+    lines += [
+        f"# task {task.name}: {json.dumps(task.head.facts(), ensure_ascii=False)}"
+        for task in experiment.tasks
+    ]
     return "\n".join(lines) + "\n" + dump_yaml(experiment.plain)
 
 
@@ -41,19 +43,19 @@ def save_model(folder: Path, model: MultiTaskModel, experiment: Experiment) -> N
     weights = {name: tensor.contiguous() for name, tensor in model.heads.state_dict().items()}
     save_file(weights, folder / _HEADS_FILE)
     (folder / EXPERIMENT_FILE).write_text(dump_yaml(experiment.plain), encoding="utf-8")
+    learned = {task.name: task.head.facts() for task in experiment.tasks}
     facts = {
         "format": FORMAT,
         "versions": {name: version(name) for name in ("polytask", "torch", "transformers")},
-        "tasks": {task.name: task.head.facts() for task in experiment.tasks},
+        "tasks": learned,
+        "tasks_sha256": _digest(learned),
         "files": {file.name: file_digest(file) for file in sorted(folder.iterdir())},
     }
     text = json.dumps(facts, ensure_ascii=False, indent=2)
     (folder / _FACTS_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def open_model(
-    folder: Path, overrides: Sequence[str] = ()
-) -> tuple[MultiTaskModel, Experiment]:
+def open_model(folder: Path, overrides: Sequence[str] = ()) -> tuple[MultiTaskModel, Experiment]:
     """The model that `save_model` wrote, and its experiment with some options changed.
 
     Raises RunError if the folder is of another version or damaged.
@@ -63,6 +65,8 @@ def open_model(
     encoder = experiment.source.open(folder)
     learned = cast(dict[str, dict[str, object]], facts["tasks"])
     for task in experiment.tasks:
+        if task.name not in learned:
+            raise RunError(f"{folder}: was not trained on a task {task.name}")
         task.head.restore(learned[task.name])
         task.head.attach(encoder.width)
     model = MultiTaskModel(encoder, {task.name: task.head for task in experiment.tasks})
@@ -79,6 +83,7 @@ def _read_facts(folder: Path) -> dict[str, object]:
         facts = json.loads(file.read_text(encoding="utf-8"))
         written = facts["format"]
         files = dict(facts["files"])
+        is_whole = written != FORMAT or facts["tasks_sha256"] == _digest(facts["tasks"])
     except FileNotFoundError as error:
         raise RunError(f"{folder}: no {_FACTS_FILE}: not the model folder of a run") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -88,6 +93,8 @@ def _read_facts(folder: Path) -> dict[str, object]:
             f"{file}: has format {written}, but this version of polytask reads format {FORMAT}. "
             f"It was written by polytask {facts.get('versions', {}).get('polytask', '?')}."
         )
+    if not is_whole:
+        raise RunError(f"{file}: is damaged: not the facts that were written. Copy it again.")
     for name, digest in files.items():
         part = folder / Path(name).name
         if not part.is_file():
@@ -95,6 +102,11 @@ def _read_facts(folder: Path) -> dict[str, object]:
         if file_digest(part) != digest:
             raise RunError(f"{part}: is damaged: not the file that was written. Copy it again.")
     return cast(dict[str, object], facts)
+
+
+def _digest(plain: object) -> str:
+    text = json.dumps(plain, ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def file_digest(file: Path) -> str:

@@ -4,6 +4,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +117,13 @@ class Feed(RowSource):
         self.records = records
         self.view = view
         self._max_tokens = tokeniser.max_tokens
-        parts = (records.fingerprint, repr(view), repr(cleaning), tokeniser.fingerprint)
+        parts = (
+            version("polytask"),
+            records.fingerprint,
+            repr(view),
+            repr(cleaning),
+            tokeniser.fingerprint,
+        )
         key = hashlib.sha256("\x00".join(parts).encode()).hexdigest()
         self._table = cached_table(
             cache,

@@ -48,11 +48,6 @@ class Tokeniser:
         self._special = {i for i, token in added.items() if token.special} - {self._unknown}
 
     @property
-    def vocabulary_size(self) -> int:
-        """Number of tokens known, special ones included."""
-        return int(self._text.get_vocab_size())
-
-    @property
     def second_segment(self) -> int:
         """The segment id of the second text of a pair."""
         return self._frames[2].second_segment

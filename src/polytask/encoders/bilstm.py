@@ -95,7 +95,7 @@ class BiLSTM(EncoderSource):
 
     def create(self, texts: Texts, *, base: Path, note: Note) -> Encoder:
         """Learns the tokeniser, then draws the weights from torch's global generator."""
-        tokenizer = train_tokenizer(texts(), self.vocabulary, lowercase=self.lowercase)
+        tokenizer = train_tokenizer(texts, self.vocabulary, lowercase=self.lowercase)
         note(f"Learned a vocabulary of {len(tokenizer)} tokens from the training texts.")
         return self._encoder(tokenizer)
 

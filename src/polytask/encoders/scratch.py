@@ -40,7 +40,7 @@ class Scratch(EncoderSource):
 
     def create(self, texts: Texts, *, base: Path, note: Note) -> Encoder:
         """Learns the tokeniser, then draws the weights from torch's global generator."""
-        tokenizer = train_tokenizer(texts(), self.vocabulary, lowercase=self.lowercase)
+        tokenizer = train_tokenizer(texts, self.vocabulary, lowercase=self.lowercase)
         config = BertConfig(
             vocab_size=len(tokenizer),
             hidden_size=self.width,

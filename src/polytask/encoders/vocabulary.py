@@ -1,7 +1,7 @@
 """Learns a tokeniser from texts; the same texts give the same tokeniser, even at ties."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from tokenizers.trainers import BpeTrainer
@@ -13,7 +13,9 @@ _SPACE = "\u2581"
 _RARE = 2
 
 
-def train_tokenizer(texts: Iterator[str], size: int, *, lowercase: bool) -> PreTrainedTokenizerFast:
+def train_tokenizer(
+    texts: Callable[[], Iterator[str]], size: int, *, lowercase: bool
+) -> PreTrainedTokenizerFast:
     """Byte-pair encoding (Sennrich, Haddow and Birch, ACL 2016) inside words; each Han is alone.
 
     Characters seen twice or more are kept, the most frequent first, up to four fifths of `size`.
@@ -27,14 +29,13 @@ def train_tokenizer(texts: Iterator[str], size: int, *, lowercase: bool) -> PreT
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Metaspace(prepend_scheme="always"),
-            pre_tokenizers.Split(Regex(rf"{_SPACE}(?={_SPACE}|{_UNSPACED}|\\p{{P}}|$)"), "removed"),
+            pre_tokenizers.Split(Regex(rf"{_SPACE}(?={_SPACE}|{_UNSPACED}|\p{{P}}|$)"), "removed"),
             pre_tokenizers.Split(Regex(_UNSPACED), "isolated"),
             pre_tokenizers.Punctuation(),
         ]
     )
     backend.decoder = decoders.Metaspace()
-    kept = list(texts)
-    alphabet = _alphabet(backend, kept, size * 4 // 5)
+    alphabet = _alphabet(backend, texts(), size * 4 // 5)
     trainer = BpeTrainer(
         vocab_size=size,
         special_tokens=list(SPECIAL),
@@ -43,7 +44,7 @@ def train_tokenizer(texts: Iterator[str], size: int, *, lowercase: bool) -> PreT
         min_frequency=_RARE,
         show_progress=False,
     )
-    backend.train_from_iterator(kept, trainer)
+    backend.train_from_iterator(texts(), trainer)
     marks = [(mark, backend.token_to_id(mark)) for mark in ("[CLS]", "[SEP]")]
     backend.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=marks
@@ -58,11 +59,13 @@ def train_tokenizer(texts: Iterator[str], size: int, *, lowercase: bool) -> PreT
     )
 
 
-def _alphabet(backend: Tokenizer, texts: list[str], limit: int) -> list[str]:
+def _alphabet(backend: Tokenizer, texts: Iterator[str], limit: int) -> list[str]:
     counts: Counter[str] = Counter()
+    num_texts = 0
     for text in texts:
         counts.update(backend.normalizer.normalize_str(text))
-    counts[_SPACE] = len(texts) + _RARE
+        num_texts += 1
+    counts[_SPACE] = num_texts + _RARE
     del counts[" "]
-    common = [c for c, n in counts.items() if n >= _RARE or len(texts) < _RARE]
+    common = [c for c, n in counts.items() if n >= _RARE or num_texts < _RARE]
     return sorted(common, key=lambda c: (-counts[c], c))[:limit]

@@ -6,11 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from polytask.build import Experiment, fit_heads, load_data, make_feeds, make_model, task_records
+from polytask.build import (
+    Experiment,
+    fit_heads,
+    load_data,
+    make_feeds,
+    make_model,
+    split_records,
+    task_records,
+)
 from polytask.data.checks import Keys, num_duplicates, occur_in, text_keys
-from polytask.data.dataset import Splits
 from polytask.data.feed import Feed
-from polytask.data.records import Records
 from polytask.tasks import Task
 
 PERCENTILES = (50, 90, 99, 100)
@@ -67,15 +73,6 @@ def check_experiment(experiment: Experiment, *, cache: Path) -> Check:
                 for task in tasks:
                     found[task.name].append(_check(split, task, by_name[name], keys))
     return Check(found, notes, _warnings(found))
-
-
-def split_records(data: Mapping[str, Splits]) -> dict[str, dict[str, Records]]:
-    """The records of each split by data set; sets without a test split are left out there."""
-    return {
-        "train": {name: splits.train for name, splits in data.items()},
-        "dev": {name: splits.dev for name, splits in data.items()},
-        "test": {name: s.test for name, s in data.items() if s.test is not None},
-    }
 
 
 def training_keys(feeds: Mapping[str, Feed]) -> dict[str, Keys]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from polytask.build import task_records
 from polytask.data.feed import Feed
 from polytask.evaluation.predict import predict
 from polytask.heads import Prediction, Scores
@@ -50,8 +51,7 @@ def score_tasks(
 def _result(
     task: Task, feed: Feed, predictions: Sequence[Prediction], is_seen: np.ndarray
 ) -> TaskResult:
-    columns = [*task.head.needs, *task.head.view.needs]
-    golds = [task.head.gold(record) for some in feed.records.batches(columns) for record in some]
+    golds = [task.head.gold(record) for record in task_records(task, feed.records)]
     labelled = [i for i, gold in enumerate(golds) if gold is not None]
     fresh = [i for i in labelled if not is_seen[i]]
 

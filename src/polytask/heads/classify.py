@@ -172,11 +172,11 @@ class Classify(Head):
 
     def label_counts(self, records: Iterable[Record]) -> tuple[dict[str, int], int, float]:
         """Counts of labels, records without one, share of the most frequent."""
-        kept = list(records)
-        counts = self._count(kept)
-        labelled = sum(counts.values())
-        best = max(counts.values(), default=0) / labelled if labelled else float("nan")
-        return dict(counts.most_common()), len(kept) - labelled, best
+        counts: Counter[str | None] = Counter(self.gold(record) for record in records)
+        missing = counts.pop(None, 0)
+        labels = {label: num for label, num in counts.most_common() if label is not None}
+        best = max(labels.values(), default=0) / counts.total() if labels else float("nan")
+        return labels, missing, best
 
     def _count(self, records: Iterable[Record]) -> Counter[str]:
         return Counter(label for record in records if (label := self.gold(record)) is not None)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +36,6 @@ class Scores:
     table: Table | None = None
     labels: Sequence[str] = ()
     confusion: Sequence[Sequence[int]] = ()
-    notes: Sequence[str] = field(default_factory=tuple)
 
     @property
     def headline(self) -> tuple[str, float]:

@@ -136,11 +136,8 @@ class Regress(Head):
         deviations = torch.tensor(self.deviations, dtype=torch.float64)
         values = (logits.double().cpu() * deviations + means).tolist()
         if len(self.columns) == 1:
-            return [{"value": round(numbers[0], 6)} for numbers in values]
-        return [
-            {"values": {c: round(n, 6) for c, n in zip(self.columns, numbers, strict=True)}}
-            for numbers in values
-        ]
+            return [{"value": numbers[0]} for numbers in values]
+        return [{"values": dict(zip(self.columns, numbers, strict=True))} for numbers in values]
 
     def score(self, gold: Sequence[Gold], predicted: Sequence[Prediction]) -> Scores:
         """Pearson, Spearman, mean absolute and root mean squared error; means over numbers."""

@@ -75,7 +75,9 @@ class Tag(Head):
             self.labels = sorted({*counts, *repaired, _OUTSIDE})
         else:
             self.labels = sorted(counts)
-        return [f"label '{name}' is seen once" for name in self.labels if counts[name] == 1]
+        warnings = [f"label '{name}' is seen once" for name in self.labels if counts[name] == 1]
+        has_no_effect = self.repair and not self.has_spans
+        return warnings + ["`repair:` has no effect on labels that are not BIO"] * has_no_effect
 
     def facts(self) -> dict[str, object]:
         """Labels, and whether they spell spans."""
@@ -209,10 +211,13 @@ class Tag(Head):
 
     def label_counts(self, records: Iterable[Record]) -> tuple[dict[str, int], int, float]:
         """Counts of labels, records without any, accuracy of the most frequent (0 for spans)."""
-        kept = list(records)
-        counts = self._count(kept)
-        missing = sum(self.gold(record) is None for record in kept)
-        best = max(counts.values(), default=0) / max(sum(counts.values()), 1)
+        counts: Counter[str] = Counter()
+        missing = 0
+        for record in records:
+            tags = self.gold(record)
+            missing += tags is None
+            counts.update(tags or ())
+        best = max(counts.values(), default=0) / max(counts.total(), 1)
         return dict(counts.most_common()), missing, 0.0 if self.has_spans else best
 
     def _count(self, records: Iterable[Record]) -> Counter[str]:

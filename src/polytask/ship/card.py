@@ -1,5 +1,6 @@
 """The model card of a run: what it does, what it was trained on, how well, how to load it."""
 
+import json
 import math
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -8,7 +9,7 @@ from typing import cast
 from polytask.build import Experiment
 from polytask.training.checkpoint import write_synced
 from polytask.training.folder import RunFolder
-from polytask.training.run import read_metrics
+from polytask.training.results import read_metrics
 
 
 def write_card(folder: RunFolder, experiment: Experiment) -> None:
@@ -21,9 +22,9 @@ def write_card(folder: RunFolder, experiment: Experiment) -> None:
 
 def _front_matter(experiment: Experiment) -> str:
     languages = sorted({one.language for one in experiment.data.values() if one.language})
-    lines = ["---", "library_name: polytask", "pipeline_tag: text-classification"]
+    lines = ["---", "library_name: polytask"]
     if languages:
-        lines += ["language:", *(f"- {language}" for language in languages)]
+        lines += ["language:", *(f"- {json.dumps(language)}" for language in languages)]
     return "\n".join([*lines, "tags:", "- multi-task-learning", "---"])
 
 
@@ -59,18 +60,22 @@ def _headline(metrics: Mapping[str, object], task: str, name: str) -> str:
 
 
 def _data(experiment: Experiment) -> str:
+    read = {task.data for task in experiment.tasks}
     lines = [
         "## Training data",
         "",
         "| data set | language | licence | about |",
         "|---|---|---|---|",
     ]
-    lines += [
-        f"| {name} | {one.language or 'not stated'} | {one.licence or 'not stated'} "
-        f"| {one.about or ''} |"
-        for name, one in experiment.data.items()
-    ]
+    for name, one in experiment.data.items():
+        if name in read:
+            facts = (one.language or "not stated", one.licence or "not stated", one.about or "")
+            lines.append(f"| {name} | {' | '.join(map(_cell, facts))} |")
     return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _usage(folder: RunFolder) -> str:

@@ -3,7 +3,8 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -19,6 +20,7 @@ from polytask.errors import RunError
 _MANIFEST = "manifest.json"
 _STATE = "state.json"
 _PREFIX = "step-"
+_DAMAGED = ".damaged-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,9 @@ class Snapshot:
 
 
 def save_checkpoint(folder: Path, snapshot: Snapshot, *, keep: int) -> Path:
-    """Writes a snapshot below `folder` and drops all but the newest `keep`.
+    """Writes a snapshot below `folder` and drops all but it and the newest `keep` - 1 before it.
+
+    A checkpoint of a later step is of a course that training has left, and is dropped too.
 
     Staged beside its final place, synced, its manifest of hashes last, then renamed: at every
     instant each checkpoint is whole. Raises RunError if the disk refuses.
@@ -54,21 +58,28 @@ def save_checkpoint(folder: Path, snapshot: Snapshot, *, keep: int) -> Path:
         raise RunError(
             f"{folder}: cannot save a checkpoint: {error}. Earlier ones are whole."
         ) from error
-    for old in _all(folder)[keep:]:
-        shutil.rmtree(old, ignore_errors=True)
+    earlier = [one for one in _all(folder) if one.name < final.name]
+    kept = {final, *earlier[: keep - 1]}
+    for old in (*_all(folder), *folder.glob(f"{_DAMAGED}*")):
+        if old not in kept:
+            shutil.rmtree(old, ignore_errors=True)
     return final
 
 
 def newest_checkpoint(folder: Path, device: torch.device) -> tuple[Snapshot | None, list[str]]:
-    """The newest checkpoint that is whole, and a sentence for each newer one that is not."""
-    for leftover in folder.glob(".staged-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    """The newest checkpoint that is whole, and a sentence for each newer one that is not.
+
+    One that is not whole is put aside until the next is saved.
+    """
+    tidy(folder)
     skipped: list[str] = []
     for candidate in _all(folder):
         fault = _fault(candidate)
         if fault is None:
             return _read(candidate, device), skipped
         skipped.append(f"{candidate.name} is not used: {fault}.")
+        with suppress(OSError):
+            candidate.rename(candidate.with_name(f"{_DAMAGED}{candidate.name}"))
     return None, skipped
 
 
@@ -108,12 +119,40 @@ def replace_folder(staged: Path, final: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def tidy(parent: Path) -> None:
+    """Ends what a killed process had begun in `parent`: half folders go, older ones come back."""
+    for staged in parent.glob(".staged-*"):
+        shutil.rmtree(staged, ignore_errors=True)
+    for old in parent.glob(".old-*"):
+        final = parent / old.name.removeprefix(".old-").rpartition("-")[0]
+        if final.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            old.rename(final)
+
+
 def write_synced(file: Path, text: str) -> None:
     """Writes a text file whole or not at all."""
     staged = file.with_name(f".{file.name}-{os.getpid()}")
-    staged.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
-    _sync(staged)
-    staged.replace(file)
+    try:
+        staged.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
+        _sync(staged)
+        staged.replace(file)
+    except OSError:
+        staged.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns a disk that refuses what is written to `path` into a RunError."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"{path}: cannot be written: {error.strerror or error}. Make room and run the same "
+            "command again."
+        ) from error
 
 
 def _sync(path: Path) -> None:

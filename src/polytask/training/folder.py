@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from polytask.errors import RunError
-from polytask.training.checkpoint import write_synced
+from polytask.training.checkpoint import tidy, write_synced, writing
 
 _STATUS_FILE = "run.json"
 Status = Literal["unfinished", "finished"]
@@ -53,19 +53,24 @@ class RunFolder:
     def mark(self, status: Status, plain: Mapping[str, object]) -> None:
         """Writes down how far the run is, and of which experiment it is."""
         text = json.dumps({"status": status, "experiment": plain}, ensure_ascii=False, indent=2)
-        write_synced(self.path / _STATUS_FILE, text)
+        with writing(self.path / _STATUS_FILE):
+            write_synced(self.path / _STATUS_FILE, text)
 
     def claim(self, plain: Mapping[str, object], *, overwrite: bool) -> bool:
         """Makes the folder ready to train in; true if an unfinished run is to be gone on with.
 
+        With `overwrite` an earlier run is put aside, until `forget_earlier` or `restore_earlier`.
         Raises RunError if the folder holds something else, a finished run, or an unfinished run of
         another experiment.
         """
+        self._recover()
         status, before = self._read()
-        if status == "unfinished" and not (self.checkpoints.exists() or self.model.exists()):
+        if status is not None:
+            tidy(self.path)
+        if status == "unfinished" and not self._has_started():
             status = None
-        if overwrite and self.path.exists():
-            shutil.rmtree(self.path)
+        if overwrite:
+            self._put_aside()
             status = None
         if status == "finished":
             raise RunError(
@@ -79,14 +84,62 @@ class RunFolder:
                 f"(differs in {changed}). Use another --out, or --overwrite to train anew."
             )
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / "predictions").mkdir(exist_ok=True)
+            self.path.resolve().mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"{self.path}: cannot be written: {error.strerror}") from error
         if not os.access(self.path, os.W_OK):
             raise RunError(f"{self.path}: cannot be written: permission denied")
         self.mark("unfinished", plain)
+        with writing(self.path):
+            (self.path / "predictions").mkdir(exist_ok=True)
         return status == "unfinished"
+
+    def forget_earlier(self) -> None:
+        """Removes the run that was put aside, now that its successor trains."""
+        shutil.rmtree(self._removed, ignore_errors=True)
+        if self._aside.exists():
+            self._aside.rename(self._removed)  # at once, so that no half of it is ever put back
+            shutil.rmtree(self._removed, ignore_errors=True)
+
+    def restore_earlier(self) -> None:
+        """Puts back the run that was put aside, if its successor has not begun to train."""
+        place = self.path.resolve()
+        if not self._aside.exists():
+            return
+        if (place / _STATUS_FILE).exists():
+            shutil.rmtree(place, ignore_errors=True)
+        elif place.exists() and any(place.iterdir()):
+            raise RunError(f"{self.path}: holds what is no run; the run before is {self._aside}")
+        self._aside.rename(place)
+
+    @property
+    def _aside(self) -> Path:
+        place = self.path.resolve()
+        return place.with_name(f".earlier-{place.name}")
+
+    @property
+    def _removed(self) -> Path:
+        return self._aside.with_name(f".removed{self._aside.name}")
+
+    def _has_started(self) -> bool:
+        return self.checkpoints.exists() or self.model.exists()
+
+    def _recover(self) -> None:
+        if self._has_started():
+            self.forget_earlier()
+        else:
+            self.restore_earlier()
+
+    def _put_aside(self) -> None:
+        place = self.path.resolve()
+        if not place.exists():
+            return
+        try:
+            if Path.cwd().is_relative_to(place):
+                raise OSError(0, "it is the current folder")
+            place.rename(self._aside)
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be put aside: {error.strerror}") from error
 
     def _read(self) -> tuple[Status | None, dict[str, object]]:
         file = self.path / _STATUS_FILE

@@ -6,7 +6,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from polytask.errors import RunError
 from polytask.heads import Scores
+from polytask.training.checkpoint import writing
 from polytask.training.observer import EvaluationReport, Observer, StepReport
 
 TIME_FIELDS = ("seconds", "examples_per_second")
@@ -14,10 +16,12 @@ TIME_FIELDS = ("seconds", "examples_per_second")
 
 
 class Journal(Observer):
-    """Appends every event to `journal.jsonl`."""
+    """Appends every event to `journal.jsonl`. Raises RunError if the disk refuses."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file.open("a", encoding="utf-8")
+        self._path = file
+        with writing(file):
+            self._file = file.open("a", encoding="utf-8")
         self._num_tokens = 0
         self._num_padded = 0
 
@@ -29,25 +33,45 @@ class Journal(Observer):
     @property
     def position(self) -> int:
         """Bytes safe on disk: where a resumed run cuts the file."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        return self._file.tell()
+        with writing(self._path):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            return self._file.tell()
 
     def cut(self, position: int) -> None:
-        """Forgets what was written after `position`."""
-        self._file.flush()
-        self._file.truncate(position)
-        self._file.seek(position)
-        with open(self._file.name, encoding="utf-8") as kept:
-            steps = [event for line in kept if (event := json.loads(line))["event"] == "step"]
-        self._num_tokens = sum(event["tokens"] for event in steps)
-        self._num_padded = sum(event["padded_tokens"] for event in steps)
+        """Forgets what was written after `position`, and a line that is torn there."""
+        kept = self._num_tokens = self._num_padded = 0
+        with writing(self._path):
+            self._file.flush()
+        with self._path.open("rb") as lines:
+            for line in lines:
+                if kept + len(line) > position or not line.endswith(b"\n"):
+                    break
+                kept += len(line)
+                self._count(line)
+        with writing(self._path):
+            self._file.truncate(kept)
+            self._file.seek(kept)
+        if kept < position:
+            self.note(f"The journal is shorter than it was: {position - kept} bytes are lost.")
+
+    def _count(self, line: bytes) -> None:
+        try:
+            event = json.loads(line.decode())
+            if event["event"] == "step":
+                self._num_tokens += event["tokens"]
+                self._num_padded += event["padded_tokens"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunError(
+                f"{self._path}: is damaged: {error}. Remove the file to go on without it."
+            ) from error
 
     def write(self, event: str, fields: Mapping[str, object]) -> None:
         """Adds one event. Numbers that are not finite become null."""
         line = json.dumps(finite({"event": event, **fields}), ensure_ascii=False)
-        self._file.write(line + "\n")
-        self._file.flush()
+        with writing(self._path):
+            self._file.write(line + "\n")
+            self._file.flush()
 
     def note(self, text: str) -> None:
         """A plain sentence."""
@@ -89,7 +113,8 @@ class Journal(Observer):
 
     def close(self) -> None:
         """Closes the file."""
-        self._file.close()
+        with writing(self._path):
+            self._file.close()
 
 
 def finite(value: object) -> object:

@@ -15,6 +15,7 @@ from polytask.data.batching import Pass
 from polytask.data.feed import Feed
 from polytask.errors import TrainingError
 from polytask.evaluation.score import TaskResult, score_tasks
+from polytask.heads import Scores
 from polytask.mixing.steps import FeedSize, StepPlan, plan_epoch
 from polytask.model import MultiTaskModel
 from polytask.tasks import make_pass
@@ -26,6 +27,9 @@ from polytask.training.optim import (
     schedule_factor,
     set_learning_rate,
 )
+
+ENCODER = "(encoder)"
+"""Stands for the encoder among the names of tasks; no task can be called so."""
 
 
 @dataclass(slots=True)
@@ -46,12 +50,13 @@ class Hooks:
     """What the loop calls outside itself.
 
     keep_best: when dev says so. after_step: may save; true stops the run. rollback: takes back the
-    weights of the newest checkpoint.
+    weights of the newest checkpoint. after_evaluation: may save.
     """
 
     keep_best: Callable[[Mapping[str, TaskResult]], None]
     after_step: Callable[[], bool]
     rollback: Callable[[], None]
+    after_evaluation: Callable[[], None] = lambda: None
 
 
 @dataclass(slots=True)
@@ -86,7 +91,7 @@ class Loop:
         self._tasks = experiment.tasks_by_feed()
         self._names = {feed: [task.name for task in tasks] for feed, tasks in self._tasks.items()}
         self._clipped = {
-            "encoder": list(model.encoder.parameters()),
+            ENCODER: list(model.encoder.parameters()),
             **{name: list(model.head(name).parameters()) for name in model.tasks},
         }
         self.num_steps = self._count_steps()
@@ -106,6 +111,7 @@ class Loop:
                     return False
             self._evaluate(hooks)
             at.epoch, at.index = at.epoch + 1, 0
+            hooks.after_evaluation()
         return True
 
     def _is_over(self) -> bool:
@@ -127,8 +133,12 @@ class Loop:
 
     def _count_steps(self) -> int:
         options = self.experiment.train
-        num_steps = len(self._plan(0)) * options.epochs
-        return min(num_steps, options.max_steps or num_steps)
+        num_steps = 0
+        for epoch in range(options.epochs):
+            num_steps += len(self._plan(epoch))
+            if options.max_steps and num_steps >= options.max_steps:
+                return options.max_steps
+        return num_steps
 
     def _step(self, plan: StepPlan, hooks: Hooks) -> None:
         started = time.perf_counter()
@@ -214,7 +224,7 @@ class Loop:
         results = score_tasks(self.model, self._dev, self._tasks)
         scores = {task.name: results[task.name].scores for task in self.experiment.tasks}
         at = self.position
-        selected = self._select({name: one.headline[1] for name, one in scores.items()})
+        selected = self._select(scores)
         is_best = selected > at.best or at.best == -math.inf
         if is_best:
             at.best, at.best_step, at.num_worse = selected, at.step, 0
@@ -224,13 +234,17 @@ class Loop:
         for observer in self._observers:
             observer.evaluation(EvaluationReport(at.step, at.epoch + 1, scores, selected, is_best))
 
-    def _select(self, headlines: Mapping[str, float]) -> float:
-        """The mean or worst headline of the tasks that count, or that of one; without data, 0."""
+    def _select(self, scores: Mapping[str, Scores]) -> float:
+        """The mean or worst headline of the tasks that count, or that of one.
+
+        A task without a label in dev has no say; a headline without a value, such as the
+        correlation of constant answers, counts as 0.
+        """
         select = self.experiment.train.select
         if select not in ("mean", "worst"):
-            return _number(headlines[select])
+            return _number(scores[select].headline[1])
         main = [task.name for task in self.experiment.tasks if not task.is_auxiliary]
-        values = [_number(headlines[name]) for name in main]
+        values = [_number(scores[name].headline[1]) for name in main if scores[name].count]
         return min(values) if select == "worst" else math.fsum(values) / len(values)
 
     def _report(

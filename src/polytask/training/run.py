@@ -1,11 +1,10 @@
 """One run from experiment file to finished folder, or to a state it can go on from."""
 
-import json
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -14,6 +13,7 @@ from typing import cast
 import torch
 from rich.console import Console
 from safetensors import SafetensorError
+from torch import Tensor
 
 from polytask.build import (
     EXPERIMENT_FILE,
@@ -25,6 +25,7 @@ from polytask.build import (
     make_model,
     read_experiment,
     save_model,
+    split_records,
 )
 from polytask.data.feed import Feed
 from polytask.data.tables import default_cache
@@ -36,14 +37,23 @@ from polytask.training.checkpoint import (
     replace_folder,
     save_checkpoint,
     write_synced,
+    writing,
 )
 from polytask.training.folder import RunFolder
-from polytask.training.journal import Journal, finite, scores_as_json
+from polytask.training.journal import Journal
 from polytask.training.loop import Hooks, Loop
 from polytask.training.observer import Observer
 from polytask.training.precision import choose_device, choose_precision
 from polytask.training.progress import ConsoleProgress
-from polytask.training.state import restore, restore_weights, take_snapshot
+from polytask.training.results import write_results
+from polytask.training.state import (
+    is_finite,
+    random_state,
+    restore,
+    restore_weights,
+    set_random_state,
+    take_snapshot,
+)
 from polytask.training.trackers import open_tracker
 
 
@@ -74,20 +84,21 @@ def train_run(
     precision = choose_precision(experiment.train.precision, device)
     cast(dict[str, object], experiment.plain["train"])["precision"] = precision
     folder = RunFolder(out)
-    is_resumed = folder.claim(experiment.plain, overwrite=overwrite)
-    journal = Journal(folder.journal)
-    watchers: list[Observer] = [journal, ConsoleProgress(console)]
-    try:
-        watchers += [
-            open_tracker(name, out, experiment.plain) for name in experiment.train.trackers or ()
-        ]
+    with ExitStack() as ending:
+        ending.callback(folder.restore_earlier)
+        is_resumed = folder.claim(experiment.plain, overwrite=overwrite)
+        journal = Journal(folder.journal)
+        watchers: list[Observer] = []
+
+        def watch(watcher: Observer) -> None:
+            ending.callback(watcher.close)
+            watchers.append(watcher)
+
+        watch(journal)
+        watch(ConsoleProgress(console))
+        for name in experiment.train.trackers or ():
+            watch(open_tracker(name, out, experiment.plain))
         return _Session(experiment, folder, journal, watchers).run(device, resume=is_resumed)
-    except TrainingError as error:
-        journal.note(str(error))
-        raise
-    finally:
-        for watcher in watchers:
-            watcher.close()
 
 
 class _Session:
@@ -105,6 +116,7 @@ class _Session:
         self.journal = journal
         self.observers = observers
         self.last_save = time.monotonic()
+        self.random: Mapping[str, Tensor] = {}
         self.is_stopping = False
 
     def note(self, text: str) -> None:
@@ -130,9 +142,13 @@ class _Session:
             keep_best=lambda results: self._keep_best(loop, results),
             after_step=lambda: self._after_step(loop),
             rollback=lambda: self._roll_back(loop, device),
+            after_evaluation=lambda: self._after_evaluation(loop),
         )
+        self.folder.forget_earlier()
+        if snapshot is None and self.experiment.train.on_nan == "rollback":
+            self._save(loop)
         with self._catching_signals():
-            is_done = loop.run(hooks)
+            is_done = self._train(loop, hooks)
         if not is_done:
             raise Interrupted(f"Stopped at step {loop.position.step} of {loop.num_steps}.")
         self._finish(loop)
@@ -144,6 +160,17 @@ class _Session:
             loop.position.step,
         )
 
+    def _train(self, loop: Loop, hooks: Hooks) -> bool:
+        self.random = random_state(loop)
+        try:
+            return loop.run(hooks)
+        except TrainingError as error:
+            self.journal.note(str(error))
+            set_random_state(loop, self.random)
+            if is_finite(loop):
+                self._save(loop)
+            raise
+
     def _make_loop(self, device: torch.device) -> Loop:
         note = self.note
         cache = default_cache()
@@ -152,16 +179,13 @@ class _Session:
             for text in splits.notes:
                 note(text)
         fit_heads(self.experiment, data, note)
-        write_synced(self.folder.path / EXPERIMENT_FILE, described(self.experiment, data))
+        with writing(self.folder.path):
+            write_synced(self.folder.path / EXPERIMENT_FILE, described(self.experiment, data))
         torch.manual_seed(self.experiment.train.seed)
         model = make_model(self.experiment, data, note)
-        train, dev = (
-            make_feeds(self.experiment, model, records, cache=cache)
-            for records in (
-                {name: splits.train for name, splits in data.items()},
-                {name: splits.dev for name, splits in data.items()},
-            )
-        )
+        records = split_records(data)
+        train = make_feeds(self.experiment, model, records["train"], cache=cache)
+        dev = make_feeds(self.experiment, model, records["dev"], cache=cache)
         self._describe(train, note)
         precision = cast(dict[str, object], self.experiment.plain["train"])["precision"]
         note(f"Training on {device} in {precision}; losses are means over targets, {_FORMULA}.")
@@ -203,7 +227,12 @@ class _Session:
             is_due = True
         if is_due or self.is_stopping:
             self._save(loop)
+        self.random = random_state(loop)
         return self.is_stopping
+
+    def _after_evaluation(self, loop: Loop) -> None:
+        if loop.position.step < loop.num_steps:
+            self._save(loop)
 
     def _roll_back(self, loop: Loop, device: torch.device) -> None:
         snapshot, _ = newest_checkpoint(self.folder.checkpoints, device)
@@ -222,7 +251,7 @@ class _Session:
             staged.mkdir(exist_ok=True)
             save_model(staged, loop.model, self.experiment)
             replace_folder(staged, self.folder.model)
-            write_results(self.folder, "dev", results)
+            write_results(self.folder, "dev", results, is_new_model=True)
         except (OSError, SafetensorError) as error:
             raise RunError(
                 f"{self.folder.path}: cannot save the model: {error}. Make room and run the same "
@@ -263,36 +292,4 @@ class _Session:
 _FORMULA = "each target counts once (words for tags, records otherwise)"
 
 
-def write_results(folder: RunFolder, split: str, results: Mapping[str, TaskResult]) -> None:
-    """Writes predictions and metrics of one split, each file whole or not at all."""
-    found: dict[str, object] = {}
-    for task, result in results.items():
-        lines = [
-            json.dumps(
-                finite({"where": result.feed.records.where(place), **prediction}),
-                ensure_ascii=False,
-            )
-            for place, prediction in enumerate(result.predictions)
-        ]
-        write_synced(folder.predictions(split, task), "\n".join(lines))
-        entry = scores_as_json(result.scores)
-        if result.unseen is not None:
-            entry["without_seen_in_train"] = scores_as_json(result.unseen)
-            entry["seen_in_train"] = result.num_seen
-        found[task] = entry
-    metrics = read_metrics(folder)
-    metrics[split] = found
-    write_synced(folder.metrics, json.dumps(metrics, ensure_ascii=False, indent=2))
-
-
-def read_metrics(folder: RunFolder) -> dict[str, object]:
-    """The metrics of a run by split; nothing yet is an empty dict. Raises RunError."""
-    if not folder.metrics.is_file():
-        return {}
-    try:
-        return cast(dict[str, object], json.loads(folder.metrics.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise RunError(f"{folder.metrics}: is damaged: {error}") from error
-
-
-__all__ = ["Interrupted", "Trained", "read_metrics", "train_run", "write_results"]
+__all__ = ["Interrupted", "Trained", "train_run"]

@@ -7,6 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from polytask.errors import RunError
 from polytask.model import MultiTaskModel
 from polytask.training.checkpoint import Snapshot
 from polytask.training.loop import Loop, Position
@@ -14,15 +15,12 @@ from polytask.training.loop import Loop, Position
 
 def take_snapshot(loop: Loop, extra: Mapping[str, object]) -> Snapshot:
     """Everything that the loop needs to go on from here; `extra` is kept beside it."""
-    random = {"torch": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        random["cuda"] = torch.cuda.get_rng_state()
     return Snapshot(
         step=loop.position.step,
         tensors={
             "model": unique_weights(loop.model),
             "optimizer": _optimizer_tensors(loop),
-            "random": random,
+            "random": random_state(loop),
         },
         values={
             "position": asdict(loop.position),
@@ -36,18 +34,28 @@ def take_snapshot(loop: Loop, extra: Mapping[str, object]) -> Snapshot:
 def restore(loop: Loop, snapshot: Snapshot) -> None:
     """Puts the loop where the snapshot was taken."""
     restore_weights(loop, snapshot)
-    torch.set_rng_state(snapshot.tensors["random"]["torch"].cpu())
-    if "cuda" in snapshot.tensors["random"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state(snapshot.tensors["random"]["cuda"].cpu())
+    set_random_state(loop, snapshot.tensors["random"])
     loop.position = Position(**cast(dict[str, float], snapshot.values["position"]))  # type: ignore[arg-type]
     loop.experiment.mixer.load_state_dict(cast(dict[str, object], snapshot.values["mixer"]))
     loop.experiment.balancer.load_state_dict(cast(dict[str, object], snapshot.values["balancer"]))
 
 
 def restore_weights(loop: Loop, snapshot: Snapshot) -> None:
-    """Takes back weights and optimizer state, and leaves the position in the data as it is."""
-    loop.model.load_state_dict(dict(snapshot.tensors["model"]), strict=False)
+    """Takes back weights and optimizer state, and leaves the position in the data as it is.
+
+    Raises RunError if the snapshot is not of this model.
+    """
+    aliases = set(loop.model.state_dict()) - set(unique_weights(loop.model))
+    fit = loop.model.load_state_dict(dict(snapshot.tensors["model"]), strict=False)
+    faults = [f"{name} is missing" for name in fit.missing_keys if name not in aliases]
+    faults += [f"{name} is unknown" for name in fit.unexpected_keys]
+    if faults:
+        raise RunError(
+            f"the checkpoint of step {snapshot.step} is not of this model: {', '.join(faults)}. "
+            "Use another --out, or --overwrite to train anew."
+        )
     saved = snapshot.tensors["optimizer"]
+    loop.optimizer.state.clear()
     for name, parameter in loop.model.named_parameters():
         entries = {
             key.removeprefix(f"{name}:"): tensor
@@ -56,6 +64,27 @@ def restore_weights(loop: Loop, snapshot: Snapshot) -> None:
         }
         if entries:
             loop.optimizer.state[parameter] = entries
+
+
+def random_state(loop: Loop) -> dict[str, Tensor]:
+    """The state of the generators that training draws from."""
+    device = _device(loop)
+    found = {"torch": torch.get_rng_state()}
+    return found | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
+
+
+def set_random_state(loop: Loop, state: Mapping[str, Tensor]) -> None:
+    """Takes back what `random_state` gave."""
+    device = _device(loop)
+    torch.set_rng_state(state["torch"].cpu())
+    if "cuda" in state and device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"].cpu(), device)
+
+
+def is_finite(loop: Loop) -> bool:
+    """Whether every weight and all of the optimizer's state is finite."""
+    tensors = [*loop.model.state_dict().values(), *_optimizer_tensors(loop).values()]
+    return all(bool(tensor.isfinite().all()) for tensor in tensors)
 
 
 def unique_weights(model: MultiTaskModel) -> dict[str, Tensor]:
@@ -67,6 +96,10 @@ def unique_weights(model: MultiTaskModel) -> dict[str, Tensor]:
             pointers.add(tensor.data_ptr())
             found[name] = tensor
     return found
+
+
+def _device(loop: Loop) -> torch.device:
+    return next(loop.model.parameters()).device
 
 
 def _optimizer_tensors(loop: Loop) -> dict[str, Tensor]:

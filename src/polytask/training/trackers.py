@@ -2,13 +2,14 @@
 
 import importlib
 import math
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
 from polytask.config.options import Tracker
-from polytask.errors import MissingExtra
+from polytask.errors import MissingExtra, PolytaskError, RunError
 from polytask.training.observer import EvaluationReport, Observer, StepReport
 
 
@@ -55,8 +56,13 @@ class TrackerObserver(Observer):
 
 
 def open_tracker(name: Tracker, folder: Path, settings: Mapping[str, object]) -> TrackerObserver:
-    """The tracker of that name for the run in `folder`. Raises MissingExtra."""
-    return TrackerObserver(_SINKS[name](folder, settings))
+    """The tracker of that name for the run in `folder`. Raises MissingExtra and RunError."""
+    try:
+        return TrackerObserver(_SINKS[name](folder, settings))
+    except PolytaskError:
+        raise
+    except Exception as error:
+        raise RunError(f"the tracker {name} does not start: {error}") from error
 
 
 def _library(module: str, extra: str) -> ModuleType:
@@ -97,6 +103,10 @@ class _WandB:
 class _MLflow:
     def __init__(self, folder: Path, settings: Mapping[str, object]) -> None:
         self._client = _library("mlflow", "mlflow")
+        self._is_local = not os.environ.get("MLFLOW_TRACKING_URI")
+        if self._is_local:  # its slim package has files only
+            os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+            self._client.set_tracking_uri((folder / "mlruns").resolve().as_uri())
         self._client.set_experiment("polytask")
         self._client.start_run(run_name=folder.name)
         self._client.log_dict(dict(settings), "experiment.json")
@@ -106,6 +116,8 @@ class _MLflow:
 
     def close(self) -> None:
         self._client.end_run()
+        if self._is_local:  # it has set the variable, which the next run must not meet
+            self._client.set_tracking_uri("")
 
 
 _SINKS: Mapping[Tracker, Callable[[Path, Mapping[str, object]], Sink]] = {

@@ -1,0 +1,62 @@
+"""What a run folder tells of scores: metrics by split, predictions by split and task."""
+
+import json
+from collections.abc import Mapping
+from typing import cast
+
+from polytask.errors import RunError
+from polytask.evaluation.score import TaskResult
+from polytask.training.checkpoint import write_synced, writing
+from polytask.training.folder import RunFolder
+from polytask.training.journal import finite, scores_as_json
+
+
+def write_results(
+    folder: RunFolder,
+    split: str,
+    results: Mapping[str, TaskResult],
+    *,
+    is_new_model: bool = False,
+) -> None:
+    """Writes predictions and metrics of one split, each file whole or not at all.
+
+    Those of the other splits stay, but for a new model: they are of the one before.
+    """
+    metrics = {} if is_new_model else read_metrics(folder)
+    metrics[split] = {task: _entry(result) for task, result in results.items()}
+    with writing(folder.path):
+        write_synced(folder.metrics, json.dumps(metrics, ensure_ascii=False, indent=2))
+        kept = {folder.predictions(split, task) for task in results}
+        for task, result in results.items():
+            write_synced(folder.predictions(split, task), _predictions(result))
+        for file in folder.predictions(split, "").parent.iterdir():
+            if is_new_model and file not in kept:
+                file.unlink()
+
+
+def _entry(result: TaskResult) -> dict[str, object]:
+    entry = scores_as_json(result.scores)
+    if result.unseen is not None:
+        entry["without_seen_in_train"] = scores_as_json(result.unseen)
+        entry["seen_in_train"] = result.num_seen
+    return entry
+
+
+def _predictions(result: TaskResult) -> str:
+    lines = [
+        json.dumps(
+            finite({"where": result.feed.records.where(place), **prediction}), ensure_ascii=False
+        )
+        for place, prediction in enumerate(result.predictions)
+    ]
+    return "\n".join(lines)
+
+
+def read_metrics(folder: RunFolder) -> dict[str, object]:
+    """The metrics of a run by split; nothing yet is an empty dict. Raises RunError."""
+    if not folder.metrics.is_file():
+        return {}
+    try:
+        return cast(dict[str, object], json.loads(folder.metrics.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise RunError(f"{folder.metrics}: is damaged: {error}") from error
