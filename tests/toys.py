@@ -11,9 +11,15 @@ from rich.console import Console
 from safetensors.torch import load_file
 from torch import Tensor
 
-from polytask.build import fit_heads, load_data, make_feeds, make_model, read_experiment
+from polytask.build import (
+    fit_heads,
+    load_data,
+    make_feeds,
+    make_model,
+    read_experiment,
+    split_records,
+)
 from polytask.data.tables import default_cache
-from polytask.evaluation.check import split_records
 from polytask.training.folder import RunFolder
 from polytask.training.journal import TIME_FIELDS
 from polytask.training.loop import Hooks, Loop

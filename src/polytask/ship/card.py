@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import cast
 
 from polytask.build import Experiment
-from polytask.training.checkpoint import write_synced
+from polytask.training.checkpoint import write_synced, writing
 from polytask.training.folder import RunFolder
 from polytask.training.results import read_metrics
 
@@ -17,7 +17,8 @@ def write_card(folder: RunFolder, experiment: Experiment) -> None:
     metrics = cast(dict[str, dict[str, object]], read_metrics(folder))
     parts = [_front_matter(experiment), _title(folder, experiment), _tasks(experiment, metrics)]
     parts += [_data(experiment), _usage(folder), _settings(experiment)]
-    write_synced(folder.card, "\n\n".join(parts))
+    with writing(folder.path):
+        write_synced(folder.card, "\n\n".join(parts))
 
 
 def _front_matter(experiment: Experiment) -> str:
