@@ -1,32 +1,16 @@
 """Every command: what it prints, where, and its exit code."""
 
-import io
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import polytask
-from polytask import cli
+from commands import Command, command_in
 from toys import read_rows, write_rows
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Done]
 
 
 @pytest.fixture
@@ -34,27 +18,7 @@ def command(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Command:
     """Runs a command in an empty folder, with a terminal of 120 columns."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*arguments: object, stdin: str = "") -> Done:
-        monkeypatch.setattr(sys, "argv", ["polytask", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        capfd.readouterr()
-        code: object = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        out, err = capfd.readouterr()
-        assert isinstance(code, int)
-        return Done(code, out, err)
-
-    return run
-
-
-def answers(done: Done) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in done.out.split("\n") if line]
+    return command_in(tmp_path, monkeypatch, capfd)
 
 
 def test_train_says_where_to_go_next_and_exits_with_0(toy: Path, command: Command) -> None:
@@ -142,10 +106,13 @@ def test_evaluate_of_dev_says_so(toy_run: Path, command: Command, tmp_path: Path
     assert "Scores on dev" in done.out
 
 
-def test_evaluate_as_json_prints_the_metrics_file(toy_run: Path, command: Command) -> None:
+def test_evaluate_as_json_prints_what_the_metrics_file_holds_of_the_split(
+    toy_run: Path, command: Command
+) -> None:
     done = command("evaluate", toy_run, "--json")
 
-    assert done.out == (toy_run / "metrics.json").read_text(encoding="utf-8")
+    metrics = json.loads((toy_run / "metrics.json").read_text(encoding="utf-8"))
+    assert json.loads(done.out) == {"test": metrics["test"]}
 
 
 def test_evaluate_of_another_file_by_an_override(
@@ -169,61 +136,21 @@ def test_evaluate_of_a_folder_that_is_no_run(command: Command, tmp_path: Path) -
     )
 
 
-def test_predict_answers_the_texts_of_the_command_line(toy_run: Path, command: Command) -> None:
-    done = command("predict", toy_run, "send me the lamp", "请把台灯送到上海")
-
-    assert (done.code, done.err) == (0, "")
-    first, second = answers(done)
-    assert first["text"] == "send me the lamp"
-    assert set(first["predictions"]) == {"intent", "items", "stars"}
-    assert second["text"] == "请把台灯送到上海"
-    assert "请把台灯送到上海" in done.out
-
-
-def test_predict_answers_lines_of_standard_input_and_passes_over_blank_ones(
-    toy_run: Path, command: Command
+@pytest.mark.parametrize("arguments", [["train", "a.yaml"], ["quickstart"]])
+def test_a_stopped_training_says_how_to_go_on(
+    command: Command, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
-    done = command("predict", toy_run, stdin="a lamp\n\n  \nthe clock\n")
+    def stopped(*arguments: object, **options: object) -> None:
+        raise polytask.Interrupted("Stopped at step 2 of 9.")
 
-    assert [row["text"] for row in answers(done)] == ["a lamp", "the clock"]
+    monkeypatch.setattr("polytask.api.train", stopped)
 
+    done = command(*arguments)
 
-def test_predict_reads_records_from_a_file_and_writes_another(
-    toy: Path, toy_run: Path, command: Command, tmp_path: Path
-) -> None:
-    rows = [{"words": ["red lamp", "Oslo"], "id": 7}, {"text": "the clock", "id": 8}]
-    write_rows(tmp_path / "in.jsonl", rows)
-
-    done = command("predict", toy_run, "--file", "in.jsonl", "--out", "out.jsonl")
-
-    assert (done.code, done.out) == (0, "")
-    first, second = read_rows(tmp_path / "out.jsonl")
-    assert (first["id"], set(first["predictions"])) == (7, {"items"})
-    assert (second["id"], second["text"]) == (8, "the clock")
-
-
-def test_predict_answers_only_the_task_asked_for(toy_run: Path, command: Command) -> None:
-    done = command("predict", toy_run, "a lamp", "--task", "stars")
-
-    assert set(answers(done)[0]["predictions"]) == {"stars"}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "stdin", "message"),
-    [
-        (["--task", "star", "a lamp"], "", "no task 'star'. Did you mean 'stars'? "),
-        (["--file", "none.txt"], "", "none.txt: no such file\n"),
-        ([], 'a lamp\n{"text": \n', "standard input:2: not JSON: "),
-        ([], '{"title": "a"}\n', "item 1: no task reads a record with title\n"),
-    ],
-)
-def test_predict_says_what_is_wrong_with_its_input(
-    toy_run: Path, command: Command, arguments: list[str], stdin: str, message: str
-) -> None:
-    done = command("predict", toy_run, *arguments, stdin=stdin)
-
-    assert done.code == 2
-    assert done.err.startswith(message)
+    assert (done.code, done.out) == (130, "")
+    assert done.err == (
+        "Stopped at step 2 of 9. The state is saved: run the same command, without --overwrite, to go on.\n"
+    )
 
 
 def test_check_prints_a_table_a_task_and_the_warnings(toy: Path, command: Command) -> None:

@@ -3,12 +3,12 @@
 import json
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast, overload
 
 import numpy as np
 import torch
@@ -32,12 +32,12 @@ from polytask.evaluation.check import Check, check_experiment
 from polytask.evaluation.score import TaskResult, score_tasks
 from polytask.heads import Scores
 from polytask.ship.card import write_card
-from polytask.ship.predictor import Predictor, load
+from polytask.ship.predictor import Answer, Device, Item, Predictor, load
 from polytask.ship.report import check_tables, class_table, scores_table
 from polytask.training.folder import RunFolder
 from polytask.training.precision import choose_device
-from polytask.training.results import write_results
-from polytask.training.run import Trained, train_run
+from polytask.training.results import scores_entry, write_results
+from polytask.training.run import Interrupted, Trained, train_run
 
 Split = Literal["dev", "test"]
 
@@ -56,6 +56,13 @@ class Evaluation:
     def table(self) -> Table:
         """One row a task, for a terminal."""
         return scores_table(f"Scores on {self.split}", self.scores, self.unseen)
+
+    def to_json(self) -> dict[str, object]:
+        """The same as plain values, as `metrics.json` holds them under the name of the split."""
+        return {
+            task: scores_entry(scores, self.unseen.get(task))
+            for task, scores in self.scores.items()
+        }
 
     def class_tables(self) -> list[Table]:
         """Every class of every task, for a terminal."""
@@ -132,6 +139,30 @@ def _ignore(_note: str) -> None:
     """The notes of a run are in its journal already."""
 
 
+@overload  # a text is a sequence of texts too; the first overload is meant
+def predict(  # type: ignore[overload-overlap]
+    run: str | Path, items: Item, tasks: Sequence[str] | None = None, device: Device = "auto"
+) -> Answer: ...
+@overload
+def predict(
+    run: str | Path,
+    items: Iterable[Item],
+    tasks: Sequence[str] | None = None,
+    device: Device = "auto",
+) -> list[Answer]: ...
+def predict(
+    run: str | Path,
+    items: Item | Iterable[Item],
+    tasks: Sequence[str] | None = None,
+    device: Device = "auto",
+) -> Answer | list[Answer]:
+    """Predictions of a trained run, by task, for an item or for each of several.
+
+    This loads the model anew each time: to ask more than once, `load` it.
+    """
+    return load(run, device)(items, tasks=tasks)
+
+
 def check(experiment: str | Path, *, overrides: Sequence[str] = ()) -> Check:
     """Reads all data of an experiment file and reports on it; trains nothing."""
     return check_experiment(read_experiment(Path(experiment), overrides), cache=default_cache())
@@ -166,9 +197,24 @@ def sample(name: str = "english") -> Path:
 def quickstart(
     *, out: str | Path = "runs/quickstart", console: Console | None = None
 ) -> Evaluation:
-    """Trains the English sample (again, if it was trained before) and scores it on test."""
-    train(sample(), out=out, overwrite=True, console=console)
+    """Trains the English sample and scores it on test.
+
+    A finished run of the sample is trained anew, an unfinished one gone on with. Raises RunError
+    for a folder that holds anything else.
+    """
+    folder = RunFolder(Path(out))
+    status, before = folder._read()
+    plain = read_experiment(sample()).plain
+    if status is not None and _beside_precision(before) != _beside_precision(plain):
+        raise RunError(f"{folder.path}: holds a run of another experiment. Use another --out.")
+    train(sample(), out=out, overwrite=status == "finished", console=console)
     return evaluate(out)
+
+
+def _beside_precision(plain: Mapping[str, object]) -> dict[str, object]:
+    """An experiment without what a run fills in when it starts."""
+    options = cast(Mapping[str, object], plain["train"])
+    return {**plain, "train": {**options, "precision": "auto"}}
 
 
 def _evaluation(split: str, results: Mapping[str, TaskResult]) -> Evaluation:
@@ -198,6 +244,7 @@ __all__ = [
     "SAMPLES",
     "Check",
     "Evaluation",
+    "Interrupted",
     "Predictor",
     "Trained",
     "check",
@@ -205,6 +252,7 @@ __all__ = [
     "evaluate",
     "info",
     "load",
+    "predict",
     "quickstart",
     "sample",
     "schema",

@@ -2,11 +2,12 @@
 
 import json
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -40,8 +41,19 @@ class SplitName(StrEnum):
     TEST = "test"
 
 
+class DeviceName(StrEnum):
+    """Where a model computes."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
 def main() -> None:
-    """Runs a command; the user's faults are one message on standard error and exit code 2."""
+    """Runs a command; the user's faults are one message on standard error and exit code 2.
+
+    A run that was stopped by Ctrl-C or SIGTERM says how to go on; its exit code is 130.
+    """
     try:
         app()
     except PolytaskError as error:
@@ -49,6 +61,16 @@ def main() -> None:
         sys.exit(USER_FAULT)
     except BrokenPipeError:
         sys.stderr.close()
+    except Exception as error:
+        from polytask.training.run import Interrupted  # not before: this loads torch
+
+        if not isinstance(error, Interrupted):
+            raise
+        print(
+            f"{error} The state is saved: run the same command, without --overwrite, to go on.",
+            file=sys.stderr,
+        )
+        sys.exit(INTERRUPTED)
 
 
 @app.callback(invoke_without_command=True)
@@ -75,14 +97,9 @@ def train(
     from rich.console import Console
 
     from polytask import api
-    from polytask.training.run import Interrupted
 
     folder = out or Path("runs") / experiment.stem
-    try:
-        trained = api.train(experiment, out=folder, overrides=overrides or (), overwrite=overwrite)
-    except Interrupted as stop:
-        print(f"{stop} The state is saved: run the same command again to go on.", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    trained = api.train(experiment, out=folder, overrides=overrides or (), overwrite=overwrite)
     console = Console()
     console.print(
         f"Trained {trained.num_steps} steps in {trained.seconds:.0f} s; the best model is that of "
@@ -107,7 +124,7 @@ def evaluate(
 
     found = api.evaluate(run, split=split.value, overrides=overrides or ())
     if as_json:
-        print((run / "metrics.json").read_text(encoding="utf-8"), end="")
+        print(json.dumps({found.split: found.to_json()}, ensure_ascii=False, indent=2))
         return
     console = Console()
     for table in found.class_tables():
@@ -122,16 +139,22 @@ def predict(
     file: Annotated[Path | None, typer.Option(help="Read lines from a file.")] = None,
     tasks: Annotated[list[str] | None, typer.Option("--task", help="Only this task.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write to a file.")] = None,
+    device: Annotated[DeviceName, typer.Option(help="Where to compute.")] = DeviceName.AUTO,
 ) -> None:
     """Answer texts: one JSON line each. A line that is a JSON object is taken as a record."""
     from polytask import api
     from polytask.ship.predictor import in_chunks
 
-    model = api.load(run)
-    items: Iterator[Item] = iter(texts) if texts else _read_items(file)
+    if file is not None and out is not None and file.resolve() == out.resolve():
+        raise DataError(f"{out}: is the file that is read. Give --out another name.")
+    model = api.load(run, device.value)
+    named = ((f"item {n}", text) for n, text in enumerate(texts, 1)) if texts else _read_items(file)
     with _writing(out) as stream:
-        for chunk in in_chunks(items, _CHUNK):
-            for item, answer in zip(chunk, model(chunk, tasks=tasks), strict=True):
+        for chunk in in_chunks(named, _CHUNK):
+            places, items = zip(*chunk, strict=True)
+            for item, answer in zip(
+                items, model(list(items), tasks=tasks, places=places), strict=True
+            ):
                 given = dict(item) if isinstance(item, dict) else {"text": item}
                 stream.write(
                     json.dumps({**given, "predictions": answer}, ensure_ascii=False) + "\n"
@@ -192,25 +215,47 @@ def quickstart(
     print(f'Next, ask it something:\n  polytask predict {out} "{text}"')
 
 
-def _read_items(file: Path | None) -> "Iterator[Item]":
-    if file is not None and not file.is_file():
-        raise DataError(f"{file}: no such file")
-    with file.open(encoding="utf-8") if file else sys.stdin as stream:
+def _read_items(file: Path | None) -> "Iterator[tuple[str, Item]]":
+    """What stands in each line that is not blank, after its place."""
+    name = file or "standard input"
+    with _reading(file) as stream:
         for number, line in enumerate(stream, start=1):
-            text = line.strip()
+            place = f"{name}:{number}"
+            try:
+                text = (line.removeprefix(BOM_UTF8) if number == 1 else line).decode().strip()
+            except UnicodeDecodeError as error:
+                raise DataError(
+                    f"{place}: byte {error.start + 1} of the line is not valid UTF-8 "
+                    f"(0x{error.object[error.start]:02x}). Save it as UTF-8."
+                ) from error
             if not text:
                 continue
-            if not text.startswith("{"):
-                yield text
-                continue
             try:
-                yield json.loads(text)
-            except ValueError as error:
-                place = f"{file or 'standard input'}:{number}"
+                yield place, json.loads(text) if text.startswith("{") else text
+            except (ValueError, RecursionError) as error:
                 raise DataError(f"{place}: not JSON: {error}") from error
+
+
+def _reading(file: Path | None) -> BinaryIO:
+    if file is None:
+        return sys.stdin.buffer
+    if not file.is_file():
+        raise DataError(f"{file}: no such file")
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror}") from error
 
 
 def _writing(out: Path | None) -> IO[str]:
     if out is None:
-        return open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False)
-    return out.open("w", encoding="utf-8")
+        return _open_utf8(sys.stdout.fileno(), is_ours=False)
+    try:
+        return _open_utf8(out)
+    except OSError as error:
+        raise DataError(f"{out}: cannot be written: {error.strerror}") from error
+
+
+def _open_utf8(file: Path | int, *, is_ours: bool = True) -> IO[str]:
+    """For JSON: half a surrogate pair, which UTF-8 cannot write, becomes its escape."""
+    return open(file, "w", encoding="utf-8", errors="backslashreplace", closefd=is_ours)

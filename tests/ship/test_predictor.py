@@ -1,7 +1,7 @@
 """A trained model that answers: the same as was scored, from one pass a text."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -10,7 +10,12 @@ import pytest
 import torch
 
 import polytask
-from polytask.errors import DataError, RunError
+from polytask.data import feed
+from polytask.data.cleaning import Cleaning
+from polytask.data.records import Record
+from polytask.data.tokeniser import Tokeniser, TokenRow
+from polytask.data.views import View
+from polytask.errors import ConfigError, DataError, RunError
 from polytask.ship.predictor import Answer, Item, Predictor, in_chunks
 from toys import read_rows, train_toy, write_rows, write_toy
 
@@ -61,7 +66,7 @@ def counted_passes(model: Predictor) -> Iterator[list[int]]:
 
 
 def test_reloaded_answers_equal_the_evaluated_ones_exactly(toy: Path, toy_run: Path) -> None:
-    model = polytask.load(toy_run)
+    model = polytask.load(toy_run, "cpu")
     for name, tasks in (("messages", ["intent", "items"]), ("reviews", ["stars"])):
         rows = read_rows(toy.parent / f"{name}.test.jsonl")
 
@@ -153,10 +158,19 @@ def test_a_task_that_cannot_read_the_item_says_what_it_reads(paired: Predictor, 
         (("a", "b", "c"), "item 2: no task reads 3 texts"),
         ({"title": "a"}, "item 2: no task reads a record with title"),
         ({}, "item 2: no task reads a record with no keys"),
-        ({"text": 3}, "item 2: expected text or a list of words, got 3"),
-        ({"text": None}, "item 2: expected text or a list of words, got None"),
-        ({"words": ["a", 3]}, "item 2: expected text or a list of words, got ['a', 3]"),
-        ({"words": []}, "item 2: the text is empty"),
+        ({"text": 3}, "item 2: expected text or a list of words, got the number 3"),
+        ({"text": None}, "item 2: expected text or a list of words, got null"),
+        (
+            {"words": ["a", 3]},
+            "item 2: the list of words: item 2: expected text, got the number 3",
+        ),
+        ({"words": []}, "item 2: the list of words: is empty"),
+        ({"text": "a\0"}, "item 2: the text holds a NUL character at position 2"),
+        ("\ud800", "item 2: the text holds half a surrogate pair: \\ud800"),
+        (
+            {"words": ["a", "\ud800"]},
+            "item 2: the list of words: item 2: holds half a surrogate pair: \\ud800",
+        ),
     ],
 )
 def test_an_item_that_cannot_be_read_is_named(model: Predictor, item: Item, message: str) -> None:
@@ -244,6 +258,42 @@ def test_the_model_moves_to_a_device(toy_run: Path) -> None:
 
     assert next(moved.model.parameters()).device == torch.device("cpu")
     assert moved.tasks == ["intent", "items", "stars"]
+
+
+def test_a_device_that_is_not_there_is_named(toy_run: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^device: cannot use 'abacus': "):
+        polytask.load(toy_run, "abacus")  # type: ignore[arg-type]
+
+
+def test_a_generator_is_answered_as_a_list_is(model: Predictor) -> None:
+    texts = ["send me the lamp", "where is the table"]
+
+    assert model(text for text in texts) == model(texts)
+
+
+def test_a_list_inside_a_list_is_no_item(model: Predictor) -> None:
+    with pytest.raises(DataError) as caught:
+        model([["a", "b"]])  # type: ignore[list-item]
+
+    assert str(caught.value) == ("item 1: expected a text, a pair of texts or a record, got a list")
+
+
+def test_tasks_of_one_view_are_tokenised_once(
+    model: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views: list[str] = []
+    make = feed.token_rows
+
+    def counted(
+        records: Sequence[Record], view: View, tokeniser: Tokeniser, cleaning: Cleaning | None
+    ) -> list[list[TokenRow]]:
+        views.append(view.name)
+        return make(records, view, tokeniser, cleaning)
+
+    monkeypatch.setattr(feed, "token_rows", counted)
+
+    assert set(model("send me the lamp")) == {"intent", "items", "stars"}
+    assert views == ["words", "text"]
 
 
 def test_chunks_hold_at_most_so_many_items() -> None:

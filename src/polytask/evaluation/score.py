@@ -25,7 +25,6 @@ class TaskResult:
     predictions: Sequence[Prediction]
     scores: Scores
     unseen: Scores | None = None
-    num_seen: int = 0
 
 
 def score_tasks(
@@ -63,5 +62,4 @@ def _result(
         predictions=predictions,
         scores=scores(labelled),
         unseen=scores(fresh) if len(fresh) < len(labelled) else None,
-        num_seen=len(labelled) - len(fresh),
     )

@@ -3,18 +3,21 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Literal, TypeVar, overload
 
 import torch
 
 from polytask.build import Experiment, open_model
+from polytask.data.cleaning import Cleaning
+from polytask.data.columns import TEXT, WORDS, describe
 from polytask.data.feed import LiveRows
-from polytask.data.records import Record
-from polytask.errors import DataError, RunError, did_you_mean
+from polytask.data.views import View
+from polytask.errors import ConfigError, DataError, RunError, did_you_mean
 from polytask.evaluation.predict import predict
 from polytask.heads import Prediction
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task
+from polytask.training.precision import choose_device
 
 Item = str | tuple[str, str] | Mapping[str, object]
 """A text, a pair of texts, or a record: `{"words": [...]}` or the columns of the data."""
@@ -22,11 +25,31 @@ Item = str | tuple[str, str] | Mapping[str, object]
 Answer = dict[str, Prediction]
 """Predictions by task."""
 
+Device = Literal["auto", "cpu", "cuda"]
+"""Where a model computes; `auto` takes a GPU if there is one."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    view: View
+    cleaning: Cleaning | None
+    tasks: list[Task]
+
 
 @dataclass(frozen=True, slots=True)
 class _Group:
+    records: list[dict[str, object]]
     source: LiveRows
     tasks: list[Task]
+
+    def reads(self, records: Sequence[Mapping[str, object]], source: LiveRows) -> bool:
+        return self.source.covers(source) and all(
+            mine.get(column, value) == value
+            for mine, other in zip(self.records, records, strict=True)
+            for column, value in other.items()
+        )
 
 
 class Predictor:
@@ -57,21 +80,32 @@ class Predictor:
     ) -> Answer: ...
     @overload
     def __call__(
-        self, items: Sequence[Item], *, tasks: Sequence[str] | None = None
+        self,
+        items: Iterable[Item],
+        *,
+        tasks: Sequence[str] | None = None,
+        places: Sequence[str] | None = None,
     ) -> list[Answer]: ...
     def __call__(
-        self, items: Item | Sequence[Item], *, tasks: Sequence[str] | None = None
+        self,
+        items: Item | Iterable[Item],
+        *,
+        tasks: Sequence[str] | None = None,
+        places: Sequence[str] | None = None,
     ) -> Answer | list[Answer]:
         """Predictions by task: `{"intent": {"label": "PlayMusic", "probability": 0.98}, …}`.
 
         Without `tasks` each item is answered by every task that can read it. Raises DataError for
-        an item that none, or a task asked for, can read.
+        an item that none, or a task asked for, can read; `places` are its names for the items.
         """
         if isinstance(items, str | tuple | Mapping):
-            return self._answer([items], tasks)[0]
-        return self._answer(items, tasks)
+            return self._answer([items], tasks, ["item 1"])[0]
+        listed = list(items)
+        return self._answer(listed, tasks, places or [f"item {n + 1}" for n in range(len(listed))])
 
-    def _answer(self, items: Sequence[Item], names: Sequence[str] | None) -> list[Answer]:
+    def _answer(
+        self, items: Sequence[Item], names: Sequence[str] | None, wheres: Sequence[str]
+    ) -> list[Answer]:
         for name in names or ():
             if name not in self._tasks:
                 raise DataError(f"no task '{name}'. {did_you_mean(name, self._tasks)}")
@@ -81,10 +115,10 @@ class Predictor:
             able = tuple(
                 name
                 for name in (names or self._tasks)
-                if _record(item, self._tasks[name], place, is_asked=names is not None) is not None
+                if _record(item, self._tasks[name], wheres[place], is_asked=names is not None)
             )
             if not able:
-                raise DataError(f"item {place + 1}: no task reads {_kind(item)}")
+                raise DataError(f"{wheres[place]}: no task reads {_kind(item)}")
             readers.setdefault(able, []).append(place)
         for able, places in readers.items():
             self._fill(answers, items, able, places)
@@ -106,41 +140,58 @@ class Predictor:
 
     def _groups(self, items: Sequence[Item], tasks: Sequence[Task]) -> list[_Group]:
         """Tasks whose views give the same tokens share a pass; views with words come first."""
-        records: list[dict[str, object]] = [{} for _ in items]
-        for task in tasks:
-            for place, item in enumerate(items):
-                records[place] |= _record(item, task, place, is_asked=True) or {}
         groups: list[_Group] = []
-        for task in sorted(tasks, key=lambda one: not _reads_words(one)):
+        for reading in self._readings(tasks):
+            records = [_record(item, reading.tasks[0], "", is_asked=True) for item in items]
             source = LiveRows(
                 "items",
                 records,
-                task.head.view,
+                reading.view,
                 tokeniser=self.model.encoder.tokeniser,
-                cleaning=self._experiment.data[task.data].clean,
+                cleaning=reading.cleaning,
             )
-            same = next((g for g in groups if g.source.covers(source)), None)
+            same = next((g for g in groups if g.reads(records, source)), None)
             if same is None:
-                groups.append(_Group(source, [task]))
-            else:
-                same.tasks.append(task)
+                groups.append(_Group(records, source, reading.tasks))
+                continue
+            same.tasks.extend(reading.tasks)
+            for mine, other in zip(same.records, records, strict=True):
+                mine |= other  # in place: heads decode from the records of the source
         return groups
 
+    def _readings(self, tasks: Sequence[Task]) -> list[_Reading]:
+        readings: list[_Reading] = []
+        for task in sorted(tasks, key=lambda one: not _reads_words(one)):
+            view, cleaning = task.head.view, self._experiment.data[task.data].clean
+            same = next((r for r in readings if (r.view, r.cleaning) == (view, cleaning)), None)
+            if same is None:
+                readings.append(_Reading(view, cleaning, [task]))
+            else:
+                same.tasks.append(task)
+        return readings
 
-def load(folder: str | Path) -> Predictor:
-    """The predictor of a run folder, or of the model folder inside one. Raises RunError."""
+
+def load(folder: str | Path, device: Device = "auto") -> Predictor:
+    """The predictor of a run folder, or of the model folder inside one, on a device.
+
+    Raises RunError for a folder, ConfigError for a device that cannot be used.
+    """
     path = Path(folder).expanduser()
     inner = path / "model"
     if not path.is_dir():
         raise RunError(f"{path}: no such folder")
     if (path / "run.json").is_file() and not inner.is_dir():
         raise RunError(f"{path}: this run has no model yet. Go on with: polytask train")
-    return Predictor(*open_model(inner if inner.is_dir() else path))
+    try:
+        chosen = choose_device(device)
+    except ConfigError as error:
+        raise ConfigError(str(error).removeprefix("train.")) from error
+    return Predictor(*open_model(inner if inner.is_dir() else path)).to(chosen)
 
 
-def in_chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+def in_chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
     """Lists of at most `size` items."""
-    chunk: list[Item] = []
+    chunk: list[_T] = []
     for item in items:
         chunk.append(item)
         if len(chunk) == size:
@@ -154,37 +205,42 @@ def _reads_words(task: Task) -> bool:
     return any(need.type.name == "words" for need in task.head.view.needs.values())
 
 
-def _record(item: Item, task: Task, place: int, *, is_asked: bool) -> Record | None:
-    """The item under the column names of a task; None if the task cannot read it."""
+def _record(item: Item, task: Task, where: str, *, is_asked: bool) -> dict[str, object]:
+    """The item under the column names of a task; empty if the task cannot read it."""
     columns = list(task.head.view.needs)
-    values = _values(item, columns)
+    values = [_parsed(value, where) for value in _values(item, columns, where)]
+    fault = ""
     if len(values) != len(columns):
-        if is_asked:
-            wanted = "one text" if len(columns) == 1 else "a pair of texts"
-            raise DataError(f"item {place + 1}: task {task.name} reads {wanted}, not {_kind(item)}")
-        return None
-    for value in values:
-        words = [value] if isinstance(value, str) else value
-        if not isinstance(words, list | tuple) or not all(isinstance(w, str) for w in words):
-            raise DataError(
-                f"item {place + 1}: expected text or a list of words, got {value!r:.60}"
-            )
-        if not any(word.strip() for word in words):
-            raise DataError(f"item {place + 1}: the text is empty")
-        if isinstance(value, list | tuple) and not _reads_words(task):
-            if is_asked:
-                raise DataError(
-                    f"item {place + 1}: task {task.name} reads text, not a list of words"
-                )
-            return None
-    return dict(zip(columns, values, strict=True))
+        wanted = "one text" if len(columns) == 1 else "a pair of texts"
+        fault = f"task {task.name} reads {wanted}, not {_kind(item)}"
+    elif any(isinstance(value, list) for value in values) and not _reads_words(task):
+        fault = f"task {task.name} reads text, not a list of words"
+    if fault and is_asked:
+        raise DataError(f"{where}: {fault}")
+    return {} if fault else dict(zip(columns, values, strict=True))
 
 
-def _values(item: Item, columns: Sequence[str]) -> list[object]:
+def _parsed(value: object, where: str) -> object:
+    raw = list(value) if isinstance(value, tuple) else value
+    if not isinstance(raw, str | list):
+        raise DataError(f"{where}: expected text or a list of words, got {describe(raw)}")
+    kind = TEXT if isinstance(raw, str) else WORDS
+    try:
+        return kind.parse(raw)
+    except ValueError as fault:
+        noun = "the text" if isinstance(raw, str) else "the list of words:"
+        raise DataError(f"{where}: {noun} {fault}") from None
+
+
+def _values(item: Item, columns: Sequence[str], where: str) -> list[object]:
     if isinstance(item, str):
         return [item]
     if isinstance(item, tuple):
         return list(item)
+    if not isinstance(item, Mapping):
+        raise DataError(
+            f"{where}: expected a text, a pair of texts or a record, got {describe(item)}"
+        )
     if all(column in item for column in columns):
         return [item[column] for column in columns]
     for key in ("words", "text"):

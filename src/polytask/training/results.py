@@ -6,6 +6,7 @@ from typing import cast
 
 from polytask.errors import RunError
 from polytask.evaluation.score import TaskResult
+from polytask.heads import Scores
 from polytask.training.checkpoint import write_synced, writing
 from polytask.training.folder import RunFolder
 from polytask.training.journal import finite, scores_as_json
@@ -23,7 +24,9 @@ def write_results(
     Those of the other splits stay, but for a new model: they are of the one before.
     """
     metrics = {} if is_new_model else read_metrics(folder)
-    metrics[split] = {task: _entry(result) for task, result in results.items()}
+    metrics[split] = {
+        task: scores_entry(result.scores, result.unseen) for task, result in results.items()
+    }
     with writing(folder.path):
         write_synced(folder.metrics, json.dumps(metrics, ensure_ascii=False, indent=2))
         kept = {folder.predictions(split, task) for task in results}
@@ -34,11 +37,12 @@ def write_results(
                 file.unlink()
 
 
-def _entry(result: TaskResult) -> dict[str, object]:
-    entry = scores_as_json(result.scores)
-    if result.unseen is not None:
-        entry["without_seen_in_train"] = scores_as_json(result.unseen)
-        entry["seen_in_train"] = result.num_seen
+def scores_entry(scores: Scores, unseen: Scores | None) -> dict[str, object]:
+    """The scores of one task, and those without texts that train holds too, ready for JSON."""
+    entry = scores_as_json(scores)
+    if unseen is not None:
+        entry["without_seen_in_train"] = scores_as_json(unseen)
+        entry["seen_in_train"] = scores.count - unseen.count
     return entry
 
 
