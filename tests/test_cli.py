@@ -149,7 +149,8 @@ def test_a_stopped_training_says_how_to_go_on(
 
     assert (done.code, done.out) == (130, "")
     assert done.err == (
-        "Stopped at step 2 of 9. The state is saved: run the same command, without --overwrite, to go on.\n"
+        "Stopped at step 2 of 9. The state is saved: "
+        "run the same command, without --overwrite, to go on.\n"
     )
 
 

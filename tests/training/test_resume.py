@@ -260,7 +260,8 @@ def test_sigterm_saves_the_state_and_says_how_to_go_on(
 
     assert done.returncode == 130
     assert done.stderr.splitlines()[-1] == (
-        "Stopped at step 3 of 8. The state is saved: run the same command again to go on."
+        "Stopped at step 3 of 8. The state is saved: "
+        "run the same command, without --overwrite, to go on."
     )
     train_toy(toy, tmp_path / "run", *FINE)
     assert bits(best_weights(tmp_path / "run")) == bits(best_weights(whole))
