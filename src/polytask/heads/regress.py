@@ -135,9 +135,11 @@ class Regress(Head):
         means = torch.tensor(self.means, dtype=torch.float64)
         deviations = torch.tensor(self.deviations, dtype=torch.float64)
         values = (logits.double().cpu() * deviations + means).tolist()
+        digits = [6 - math.floor(math.log10(deviation)) for deviation in self.deviations]
+        rounded = [list(map(round, numbers, digits)) for numbers in values]
         if len(self.columns) == 1:
-            return [{"value": numbers[0]} for numbers in values]
-        return [{"values": dict(zip(self.columns, numbers, strict=True))} for numbers in values]
+            return [{"value": numbers[0]} for numbers in rounded]
+        return [{"values": dict(zip(self.columns, numbers, strict=True))} for numbers in rounded]
 
     def score(self, gold: Sequence[Gold], predicted: Sequence[Prediction]) -> Scores:
         """Pearson, Spearman, mean absolute and root mean squared error; means over numbers."""
