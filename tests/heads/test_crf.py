@@ -189,6 +189,17 @@ def test_gold_labels_that_break_the_scheme_have_a_finite_loss_and_gradient() -> 
     assert all(p.grad is not None and p.grad.isfinite().all() for p in crf.parameters())
 
 
+def test_labels_far_below_the_best_of_their_word_keep_their_share() -> None:
+    crf, mask = CRF(BIO), torch.ones(1, 2, dtype=torch.bool)
+    emissions = torch.tensor([[[600.0, 0, 0, 0, 0], [0, 0, 0, 600.0, 1.0]]])
+
+    found = crf.log_likelihood(emissions, torch.tensor([[0, 4]]), mask)
+
+    # I-人名, the best of the second word, may not follow B-LOC; it weighs 600 behind B-人名.
+    # Behind B-LOC there are B-LOC, B-人名 and I-LOC with 0, and O with 1.
+    assert found.item() == pytest.approx(1 - math.log(3 + math.e + 1), abs=1e-4)
+
+
 @pytest.mark.parametrize("labels", SCHEMES)
 def test_gradients_are_finite_and_none_flows_from_outside_the_mask(labels: list[str]) -> None:
     crf = random_crf(labels, seed=9)

@@ -19,7 +19,8 @@ class CRF(nn.Module):
     The score of labels y1 .. yn is start[y1] + sum of emission[i, yi] + sum of
     transition[yi, yi+1] + end[yn]; their probability is exp(score) over the sum of exp(score) of
     all sequences of n labels. If the labels spell entities (BIO; BIOES if both E- and S- occur),
-    what breaks their rules scores -10000 more, for good. All is computed in float32.
+    what breaks their rules scores -10000 more, for good. Scores are float32, sums of their
+    exponentials float64: exact while the labels of a word lie within a score of 700.
 
     Everywhere `mask` is (batch, words), true at words, with no gap between them nor before them;
     a sentence may be empty. Source: Lafferty, McCallum and Pereira, "Conditional Random Fields:
@@ -86,12 +87,17 @@ class CRF(nn.Module):
         return starts[first_tag] + emitted.sum(1) + passed.sum(1) + ends[last_tag]  # (batch,)
 
     def _log_total(self, emissions: Tensor, mask: Tensor) -> Tensor:
-        starts, transitions, ends = self._scores()
+        starts, transitions, ends = (scores.double() for scores in self._scores())
+        emissions = emissions.double()  # (batch, words, labels)
+        onward = transitions.exp().T  # (to, from)
         rest = ends.expand(len(emissions), -1)  # (batch, labels): log total of what follows
         for word in reversed(range(1, emissions.shape[1])):
-            onward = transitions + (emissions[:, word] + rest).unsqueeze(1)  # (batch, from, to)
-            rest = torch.where(mask[:, word, None], onward.logsumexp(2), rest)  # (batch, labels)
-        return (starts + emissions[:, 0] + rest).logsumexp(1)  # (batch,)
+            ahead = emissions[:, word] + rest  # (batch, labels)
+            top = ahead.detach().amax(1, keepdim=True)  # (batch, 1)
+            total = (ahead - top).exp() @ onward  # (batch, labels)
+            log_total = total.clamp(min=torch.finfo(total.dtype).tiny).log() + top
+            rest = torch.where(mask[:, word, None], log_total, rest)  # (batch, labels)
+        return (starts + emissions[:, 0] + rest).logsumexp(1).float()  # (batch,)
 
 
 def _words_only(emissions: Tensor, mask: Tensor) -> Tensor:
