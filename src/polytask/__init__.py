@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from polytask.api import (
         Evaluation,
-        Interrupted,
         Predictor,
         Trained,
         check,
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from polytask.errors import (
         ConfigError,
         DataError,
+        Interrupted,
         MissingExtra,
         PolytaskError,
         RunError,
@@ -55,7 +55,7 @@ def __getattr__(name: str) -> object:
     """Loads a name when it is first asked for: `import polytask` waits for no torch."""
     if name not in __all__:
         raise AttributeError(f"module 'polytask' has no attribute '{name}'")
-    home = "polytask.errors" if name.endswith(("Error", "Extra")) else "polytask.api"
+    home = "polytask.errors" if name.endswith(("Error", "Extra", "Interrupted")) else "polytask.api"
     return getattr(import_module(home), name)
 
 

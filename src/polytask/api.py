@@ -37,7 +37,7 @@ from polytask.ship.report import check_tables, class_table, scores_table
 from polytask.training.folder import RunFolder
 from polytask.training.precision import choose_device
 from polytask.training.results import scores_entry, write_results
-from polytask.training.run import Interrupted, Trained, train_run
+from polytask.training.run import Trained, train_run
 
 Split = Literal["dev", "test"]
 
@@ -244,7 +244,6 @@ __all__ = [
     "SAMPLES",
     "Check",
     "Evaluation",
-    "Interrupted",
     "Predictor",
     "Trained",
     "check",

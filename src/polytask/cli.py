@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from polytask.errors import DataError, PolytaskError
+from polytask.errors import DataError, Interrupted, PolytaskError
 
 if TYPE_CHECKING:
     from polytask.ship.predictor import Item
@@ -61,11 +61,7 @@ def main() -> None:
         sys.exit(USER_FAULT)
     except BrokenPipeError:
         sys.stderr.close()
-    except Exception as error:
-        from polytask.training.run import Interrupted  # not before: this loads torch
-
-        if not isinstance(error, Interrupted):
-            raise
+    except Interrupted as error:
         print(
             f"{error} The state is saved: run the same command, without --overwrite, to go on.",
             file=sys.stderr,

@@ -31,6 +31,10 @@ class MissingExtra(PolytaskError):
         super().__init__(f"{package} is not installed. Run: pip install 'polytask[{extra}]'")
 
 
+class Interrupted(Exception):
+    """The run was stopped by Ctrl-C or SIGTERM, which is nobody's fault; its state is saved."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint to put after a fault: the nearest known word, then all of them."""
     words = [str(item) for item in known]

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from polytask.balancing import PassLosses
 from polytask.balancing.static import Static
-from polytask.errors import RunError, TrainingError
-from polytask.training.run import Interrupted
+from polytask.errors import Interrupted, RunError, TrainingError
 from toys import best_weights, bits, events, notes, train_toy
 
 FINE = ("train.batch_tokens=192", "train.accumulate=2", "train.epochs=2")

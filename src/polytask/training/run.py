@@ -30,7 +30,7 @@ from polytask.build import (
 from polytask.data.feed import Feed
 from polytask.data.tables import default_cache
 from polytask.data.views import count_changes
-from polytask.errors import RunError, TrainingError
+from polytask.errors import Interrupted, RunError, TrainingError
 from polytask.evaluation.score import TaskResult
 from polytask.training.checkpoint import (
     newest_checkpoint,
@@ -55,10 +55,6 @@ from polytask.training.state import (
     take_snapshot,
 )
 from polytask.training.trackers import open_tracker
-
-
-class Interrupted(Exception):
-    """The run was stopped by a signal; its state is saved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,4 +288,4 @@ class _Session:
 _FORMULA = "each target counts once (words for tags, records otherwise)"
 
 
-__all__ = ["Interrupted", "Trained", "train_run"]
+__all__ = ["Trained", "train_run"]
