@@ -18,12 +18,13 @@ from polytask.encoders import Encoder
 from polytask.encoders.scratch import Scratch
 from polytask.heads import HEADS, Head, Prediction
 from polytask.heads.classify import Classify
+from polytask.heads.multilabel import Multilabel
 from polytask.heads.regress import Regress
 from polytask.heads.tag import Tag
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task, make_pass
 
-LABELS = ("label", "score", "other_score", "pos", "bio")
+LABELS = ("label", "labels", "score", "other_score", "pos", "bio")
 TEXTS = [
     ("please send the lamp", "help", "ask", 4.0, "V V D N", "O O O B-thing"),
     ("the lamp broke", "it is lost", "moan", 1.5, "D N V", "O B-thing O"),
@@ -40,6 +41,7 @@ RECORDS: list[Record] = [
         "words": text.split(),
         "other": other,
         "label": label,
+        "labels": [label, *(["long"] if len(text) > 15 else [])] if label != "moan" else [],
         "score": score,
         "other_score": None if label == "moan" else 10 - score,
         "pos": pos.split(),
@@ -54,6 +56,10 @@ CASES: Mapping[str, Callable[[], Head]] = {
     "classify a pair in one row": lambda: Classify(text=BOTH),
     "classify a pair in towers": lambda: Classify(text=BOTH, pair="towers"),
     "classify, balanced": lambda: Classify(text="text", class_weights="balanced"),
+    "labels of a text": lambda: Multilabel(text="text"),
+    "labels of words": lambda: Multilabel(words="words"),
+    "labels of a pair in one row": lambda: Multilabel(text=BOTH),
+    "labels of a pair in towers": lambda: Multilabel(text=BOTH, pair="towers"),
     "regress a text": lambda: Regress(text="text", value="score"),
     "regress words": lambda: Regress(words="words", value="score"),
     "regress a pair in one row": lambda: Regress(text=BOTH, value="score"),
@@ -233,6 +239,20 @@ def test_a_head_comes_back_from_its_facts_and_weights(
     assert head.facts() == json.loads(facts)
     assert head.headline == model.head("task").headline
     assert_alike(loss_and_count(again, RECORDS)[0].item(), loss_and_count(model, RECORDS)[0].item())
+
+
+@EVERY_CASE
+def test_what_is_fitted_to_dev_stays_with_the_head(case: str, encoder: Encoder) -> None:
+    model = model_of(case, encoder)
+    head = model.head("task")
+    golds = [head.gold(record) for record in [*RECORDS[:6], *map(unlabelled, RECORDS[6:])]]
+
+    tuned = head.tune(golds, predict(model, RECORDS))
+
+    assert tuned == predict(model, RECORDS)
+    again = CASES[case]()
+    again.restore(json.loads(json.dumps(head.facts())))
+    assert again.facts() == head.facts()
 
 
 @EVERY_CASE

@@ -8,7 +8,7 @@ import numpy as np
 from polytask.build import task_records
 from polytask.data.feed import Feed
 from polytask.evaluation.predict import predict
-from polytask.heads import Prediction, Scores
+from polytask.heads import Gold, Prediction, Scores
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task
 
@@ -33,24 +33,33 @@ def score_tasks(
     tasks: Mapping[str, Sequence[Task]],
     *,
     seen: Callable[[Feed], np.ndarray] | None = None,
+    tune: bool = False,
 ) -> dict[str, TaskResult]:
     """Scores by task over the feeds of one split; `tasks` names the tasks of each feed.
 
     `seen` tells for a feed which of its records occur in training data: (records,), true or false.
+    `tune` lets the heads fit themselves to this split, which must be dev, before they are scored.
     """
     results: dict[str, TaskResult] = {}
     for name, feed in feeds.items():
         predictions = predict(model, feed, tasks[name])
         is_seen = seen(feed) if seen else np.zeros(len(feed), bool)
         for task in tasks[name]:
-            results[task.name] = _result(task, feed, predictions[task.name], is_seen)
+            golds = [task.head.gold(record) for record in task_records(task, feed.records)]
+            found: Sequence[Prediction] = predictions[task.name]
+            if tune:
+                found = task.head.tune(golds, found)
+            results[task.name] = _result(task, feed, golds, found, is_seen)
     return results
 
 
 def _result(
-    task: Task, feed: Feed, predictions: Sequence[Prediction], is_seen: np.ndarray
+    task: Task,
+    feed: Feed,
+    golds: Sequence[Gold | None],
+    predictions: Sequence[Prediction],
+    is_seen: np.ndarray,
 ) -> TaskResult:
-    golds = [task.head.gold(record) for record in task_records(task, feed.records)]
     labelled = [i for i, gold in enumerate(golds) if gold is not None]
     fresh = [i for i in labelled if not is_seen[i]]
 

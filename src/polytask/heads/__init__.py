@@ -4,9 +4,15 @@ from collections.abc import Mapping
 
 from polytask.heads.classify import Classify
 from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores
+from polytask.heads.multilabel import Multilabel
 from polytask.heads.regress import Regress
 from polytask.heads.tag import Tag
 
-HEADS: Mapping[str, type[Head]] = {"classify": Classify, "regress": Regress, "tag": Tag}
+HEADS: Mapping[str, type[Head]] = {
+    "classify": Classify,
+    "multilabel": Multilabel,
+    "regress": Regress,
+    "tag": Tag,
+}
 
 __all__ = ["HEADS", "IGNORE", "Gold", "Head", "Prediction", "Scores"]

@@ -119,6 +119,15 @@ class Head(nn.Module, ABC):
         """One prediction per record, in the order of the batch."""
 
     @abstractmethod
+    def tune(
+        self, gold: Sequence[Gold | None], predicted: Sequence[Prediction]
+    ) -> Sequence[Prediction]:
+        """Fits to dev what training does not, such as thresholds: a part of `facts` from then on.
+
+        Gives the predictions as the tuned head makes them. `gold` is None where a record has none.
+        """
+
+    @abstractmethod
     def score(self, gold: Sequence[Gold], predicted: Sequence[Prediction]) -> Scores:
         """Metrics over records that have gold labels."""
 

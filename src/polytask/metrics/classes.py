@@ -73,17 +73,12 @@ def class_table(
         averages[0] = scores[occurs].mean(axis=0)
         averages[1] = np.average(scores[occurs], axis=0, weights=support[occurs])
     return Table(
-        rows=tuple(map(_row, labels, scores, support)),
+        rows=tuple(map(Row.of, labels, scores, support)),
         averages=(
-            _row("macro", averages[0], len(truth)),
-            _row("weighted", averages[1], len(truth)),
+            Row.of("macro", averages[0], len(truth)),
+            Row.of("weighted", averages[1], len(truth)),
         ),
     )
-
-
-def _row(label: str, scores: _Scores, support: int) -> Row:
-    precision, recall, f1 = map(float, scores)
-    return Row(label, precision, recall, f1, int(support))
 
 
 def _occurring(gold: Sequence[str], predicted: Sequence[str | None]) -> list[str]:

@@ -3,6 +3,8 @@
 import math
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -13,6 +15,12 @@ class Row:
     recall: float
     f1: float
     support: int
+
+    @classmethod
+    def of(cls, label: str, scores: np.ndarray, support: int) -> "Row":
+        """A row from precision, recall and F1: (3,)."""
+        precision, recall, f1 = map(float, scores)
+        return cls(label, precision, recall, f1, int(support))
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,7 +221,7 @@ class Loop:
             hooks.rollback()
 
     def _evaluate(self, hooks: Hooks) -> None:
-        results = score_tasks(self.model, self._dev, self._tasks)
+        results = score_tasks(self.model, self._dev, self._tasks, tune=True)
         scores = {task.name: results[task.name].scores for task in self.experiment.tasks}
         at = self.position
         selected = self._select(scores)
