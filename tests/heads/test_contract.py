@@ -19,12 +19,13 @@ from polytask.encoders.scratch import Scratch
 from polytask.heads import HEADS, Head, Prediction
 from polytask.heads.classify import Classify
 from polytask.heads.multilabel import Multilabel
+from polytask.heads.ordinal import Ordinal
 from polytask.heads.regress import Regress
 from polytask.heads.tag import Tag
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task, make_pass
 
-LABELS = ("label", "labels", "score", "other_score", "pos", "bio")
+LABELS = ("label", "labels", "stars", "score", "other_score", "pos", "bio")
 TEXTS = [
     ("please send the lamp", "help", "ask", 4.0, "V V D N", "O O O B-thing"),
     ("the lamp broke", "it is lost", "moan", 1.5, "D N V", "O B-thing O"),
@@ -42,6 +43,7 @@ RECORDS: list[Record] = [
         "other": other,
         "label": label,
         "labels": [label, *(["long"] if len(text) > 15 else [])] if label != "moan" else [],
+        "stars": str(round(score)),
         "score": score,
         "other_score": None if label == "moan" else 10 - score,
         "pos": pos.split(),
@@ -60,6 +62,12 @@ CASES: Mapping[str, Callable[[], Head]] = {
     "labels of words": lambda: Multilabel(words="words"),
     "labels of a pair in one row": lambda: Multilabel(text=BOTH),
     "labels of a pair in towers": lambda: Multilabel(text=BOTH, pair="towers"),
+    "level of a text": lambda: Ordinal(text="text", label="stars"),
+    "level of a text by CORAL": lambda: Ordinal(text="text", label="stars", method="coral"),
+    "level of words": lambda: Ordinal(words="words", label="stars"),
+    "level of a pair in one row": lambda: Ordinal(text=BOTH, label="stars"),
+    "level of a pair in towers": lambda: Ordinal(text=BOTH, label="stars", pair="towers"),
+    "band of a text": lambda: Ordinal(text="text", label="score", bands=3),
     "regress a text": lambda: Regress(text="text", value="score"),
     "regress words": lambda: Regress(words="words", value="score"),
     "regress a pair in one row": lambda: Regress(text=BOTH, value="score"),

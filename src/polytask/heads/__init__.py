@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from polytask.heads.classify import Classify
 from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores
 from polytask.heads.multilabel import Multilabel
+from polytask.heads.ordinal import Ordinal
 from polytask.heads.regress import Regress
 from polytask.heads.tag import Tag
 
 HEADS: Mapping[str, type[Head]] = {
     "classify": Classify,
     "multilabel": Multilabel,
+    "ordinal": Ordinal,
     "regress": Regress,
     "tag": Tag,
 }

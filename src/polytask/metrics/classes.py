@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.metrics import matthews_corrcoef, precision_recall_fscore_support
+from sklearn.metrics import cohen_kappa_score, matthews_corrcoef, precision_recall_fscore_support
 
 from polytask.errors import DataError, did_you_mean
 from polytask.metrics.table import Row, Table
@@ -37,6 +37,19 @@ def matthews(gold: Sequence[str], predicted: Sequence[str | None]) -> float:
     if len({*gold, *predicted}) < 2:
         return 0.0 if gold else math.nan
     return float(matthews_corrcoef(truth, answers))
+
+
+def quadratic_kappa(gold: Sequence[str], predicted: Sequence[str], levels: Sequence[str]) -> float:
+    """Cohen's kappa with squared distances of levels as weights: 1 is perfect, 0 is chance.
+
+    nan without any answer, or where gold and predictions are all one and the same level. Source:
+    Cohen, "Weighted kappa" (Psychological Bulletin 70, 1968).
+    """
+    if len({*gold, *predicted}) < 2:
+        return math.nan
+    truth, answers = _places(gold, predicted, levels)
+    places = range(len(levels))
+    return float(cohen_kappa_score(truth, answers, labels=places, weights="quadratic"))
 
 
 def confusion(
