@@ -74,6 +74,11 @@ CASES: Mapping[str, Callable[[], Head]] = {
     "regress a pair in towers": lambda: Regress(text=BOTH, pair="towers", value="score"),
     "regress a pair by its cosine": lambda: Regress(text=BOTH, pair="cosine", value="score"),
     "regress two numbers": lambda: Regress(text="text", value=["score", "other_score"]),
+    "regress a bounded number": lambda: Regress(text="text", value="score", bounds=[1, 5]),
+    "regress by Huber": lambda: Regress(text="text", value="score", loss="huber"),
+    "regress with a spread": lambda: Regress(
+        text="text", value=["score", "other_score"], loss="gaussian"
+    ),
     "tag words": lambda: Tag(words="words", tags="pos"),
     "tag entities": lambda: Tag(words="words", tags="bio"),
     "tag words by CRF": lambda: Tag(words="words", tags="pos", decoder="crf"),

@@ -135,3 +135,55 @@ def test_label_counts_are_numbers_by_column_and_records_without_any() -> None:
 
     assert (counts, missing) == ({"value": 2}, 1)
     assert math.isnan(best)
+
+
+def test_bounded_answers_stay_within_their_bounds_and_reach_them() -> None:
+    head = Regress(text="text", value="value", bounds=[1, 5])
+    head.fit(rows(1.0, 3.0, 5.0))
+    head.attach(2)
+    hidden = torch.tensor([[[1e4, 0.0]], [[-1e4, 0.0]]])
+    mask, none = torch.ones(2, 1, dtype=torch.bool), torch.zeros(2, 0)
+    head.project.weight.data, head.project.bias.data = torch.ones(1, 2), torch.zeros(1)
+
+    logits = head.eval()(hidden, Inputs(none, mask, none, none, none))
+
+    assert head.decode(logits, [], NOTHING) == [{"value": 5.0}, {"value": 1.0}]
+    middle = head._bounded(torch.zeros(1, 1))
+    assert head.decode(middle, [], NOTHING) == [{"value": pytest.approx(3.0)}]
+    assert head.problem(rows(5.5)[0]) == "5.5 in column 'value' is out of `bounds: [1, 5]`"
+    assert head.problem(rows(5.0)[0]) is None
+    assert head.problem(rows(None)[0]) is None
+
+
+@pytest.mark.parametrize("bounds", [[1.0], [5.0, 1.0], [2.0, 2.0], [1.0, 2.0, 3.0]])
+def test_bounds_are_two_numbers_in_order(bounds: list[float]) -> None:
+    with pytest.raises(ConfigError, match="takes the lowest and the highest number"):
+        Regress(text="text", value="value", bounds=bounds)
+
+
+def test_the_loss_of_huber_grows_in_a_straight_line_far_out() -> None:
+    head = Regress(text="text", value="value", loss="huber")
+    head.fit(rows(10.0, 30.0))  # mean 20, deviation 10
+
+    loss = head.loss(
+        torch.tensor([[0.5], [3.0], [9.0]]), head.targets(rows(20.0, 20.0, None), NOTHING)
+    )
+
+    assert loss.item() == pytest.approx(0.5**2 / 2 + (3 - 1 / 2))
+
+
+def test_a_predicted_spread_makes_errors_cheaper_and_costs_itself() -> None:
+    head = Regress(text="text", value="value", loss="gaussian")
+    head.fit(rows(10.0, 30.0))
+    logits = torch.tensor([[1.0, math.log(4.0)], [1.0, 0.0], [7.0, 1.0]])
+
+    loss = head.loss(logits, head.targets(rows(40.0, 20.0, None), NOTHING))
+
+    # error 1 at variance 4: (log 4 + 1/4) / 2; error 1 at variance 1: 1/2
+    assert loss.item() == pytest.approx((math.log(4) + 1 / 4) / 2 + 1 / 2)
+    assert head.decode(logits, [], NOTHING)[0] == {"value": 30.0, "spread": pytest.approx(20.0)}
+
+
+def test_a_cosine_has_no_spread() -> None:
+    with pytest.raises(ConfigError, match="`loss: gaussian` needs `pair: cross`"):
+        Regress(text=["a", "b"], pair="cosine", value="value", loss="gaussian")

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional as nnf
 
 from polytask.data.batching import Inputs
 from polytask.data.columns import NUMBER, Need
@@ -18,6 +19,11 @@ from polytask.metrics.numbers import mae, pearson, rmse, spearman
 
 _COSINE_SCALE = 4.0
 _COSINE_SHIFT = -2.0
+_STRETCH = 0.05
+"""Share of the bounds by which answers may miss them before they are cut: a sigmoid never ends."""
+
+_LOG_VARIANCE = 8.0
+"""The largest logarithm of a predicted variance, up or down, in standard deviations."""
 
 
 class Regress(Head):
@@ -30,6 +36,8 @@ class Regress(Head):
         text: str | list[str] | None = None,
         words: str | list[str] | None = None,
         pair: Pairing = "cross",
+        bounds: list[float] | None = None,
+        loss: Literal["mse", "huber", "gaussian"] = "mse",
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
     ) -> None:
         super().__init__()
@@ -39,7 +47,13 @@ class Regress(Head):
             raise ConfigError("`value:` names no column")
         if pair == "cosine" and len(self.columns) > 1:
             raise ConfigError("`pair: cosine` gives one number, but `value:` names several columns")
+        if bounds is not None and (len(bounds) != 2 or not bounds[0] < bounds[1]):
+            raise ConfigError(f"`bounds:` takes the lowest and the highest number, got {bounds}")
+        if loss == "gaussian" and pair == "cosine":
+            raise ConfigError("`loss: gaussian` needs `pair: cross` or `pair: towers`")
         self.pair = pair
+        self.bounds = bounds
+        self.error = loss
         self.dropout = nn.Dropout(dropout)
         self.means: list[float] = []
         self.deviations: list[float] = []
@@ -78,16 +92,26 @@ class Regress(Head):
         self.deviations = list(cast(list[float], facts["deviations"]))
 
     def attach(self, width: int) -> None:
-        """One linear layer; for `cosine` a scale and a shift."""
+        """One linear layer, a second one for the spread; for `cosine` a scale and a shift."""
         if self.pair == "cosine":
             self.scale = nn.Parameter(torch.tensor(_COSINE_SCALE))
             self.shift = nn.Parameter(torch.tensor(_COSINE_SHIFT))
         else:
             features = width * (4 if self.pair == "towers" else 1)
             self.project = nn.Linear(features, len(self.columns))
+            if self.error == "gaussian":
+                self.spread = nn.Linear(features, len(self.columns))
+        if self.bounds:
+            low, high = map(self._standardised, self.bounds)  # (numbers,)
+            margin = _STRETCH * (high - low)
+            self.register_buffer("lowest", (low - margin).float(), persistent=False)
+            self.register_buffer("range", (high - low + 2 * margin).float(), persistent=False)
 
     def problem(self, record: Record) -> str | None:
-        """Nothing can be wrong beyond what the column type refuses."""
+        """A number out of bounds."""
+        for column, number in zip(self.columns, self._numbers(record), strict=True):
+            if self.bounds and (number < self.bounds[0] or number > self.bounds[1]):
+                return f"{number} in column '{column}' is out of `bounds: {self.bounds}`"
         return None
 
     def repairs(self, record: Record) -> int:
@@ -101,45 +125,65 @@ class Regress(Head):
 
     def targets(self, records: Sequence[Record], inputs: Inputs) -> dict[str, Tensor]:
         """values: (records, numbers), standardised."""
-        # In float32 a date in seconds would be off by minutes before its mean is taken away.
-        means, deviations, values = (
-            torch.tensor(numbers, dtype=torch.float64)
-            for numbers in (self.means, self.deviations, list(map(self._numbers, records)))
-        )
-        return {"values": ((values - means) / deviations).float()}
+        return {"values": self._standardised(list(map(self._numbers, records))).float()}
 
     def count(self, targets: Mapping[str, Tensor]) -> int:
         """Numbers that are there."""
         return int(targets["values"].isnan().logical_not().sum())
 
     def forward(self, hidden: Tensor, inputs: Inputs) -> Tensor:
-        """Standardised numbers of shape (records, numbers)."""
+        """Standardised numbers: (records, numbers); then the logarithms of their variances."""
         pooled = pool_mean(hidden, inputs.mask)  # (rows, width)
         if self.pair == "cosine":
             left, right = pooled[0::2].float(), pooled[1::2].float()  # (records, width)
             cosine = torch.cosine_similarity(left, right, dim=-1)  # (records,)
-            return (self.scale * cosine + self.shift).unsqueeze(-1)
-        features = pair_features(pooled) if self.pair == "towers" else pooled
-        numbers: Tensor = self.project(self.dropout(features))  # (records, numbers)
-        return numbers
+            return self._bounded((self.scale * cosine + self.shift).unsqueeze(-1))
+        features = self.dropout(pair_features(pooled) if self.pair == "towers" else pooled)
+        numbers = self._bounded(self.project(features))  # (records, numbers)
+        return torch.cat([numbers, self.spread(features)], 1) if self._has_spread else numbers
 
     def loss(self, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
-        """Squared error in standard deviations."""
+        """In standard deviations: squared error, Huber's, or Gaussian negative log-likelihood.
+
+        Sources: Huber, "Robust estimation of a location parameter" (1964), bend at 1; Nix and
+        Weigend, "Estimating the mean and variance of the target probability distribution" (1994),
+        less its constant.
+        """
         values = targets["values"]  # (records, numbers)
-        is_there = values.isnan().logical_not()
-        error = torch.where(is_there, logits.float() - values.nan_to_num(), 0.0)
-        return error.square().sum()
+        numbers, log_variance = self._parted(logits.float())  # (records, numbers)
+        gold = values.nan_to_num()  # (records, numbers)
+        if self.error == "huber":
+            errors = nnf.huber_loss(numbers, gold, reduction="none")
+        else:
+            errors = (numbers - gold).square()
+        if self._has_spread:
+            errors = (log_variance + errors / log_variance.exp()) / 2
+        return errors.masked_fill(values.isnan(), 0.0).sum()
 
     def decode(self, logits: Tensor, records: Sequence[Record], inputs: Inputs) -> list[Prediction]:
-        """`{"value": number}`, or `{"values": {column: number}}`, in the user's units."""
+        """`{"value": number}`, or `{"values": {column: number}}`, in the user's units.
+
+        With `loss: gaussian` also `spread` or `spreads`: the standard deviation it expects.
+        """
         means = torch.tensor(self.means, dtype=torch.float64)
         deviations = torch.tensor(self.deviations, dtype=torch.float64)
-        values = (logits.double().cpu() * deviations + means).tolist()
+        numbers, log_variance = self._parted(logits.double().cpu())  # (records, numbers)
+        values = numbers * deviations + means  # (records, numbers)
+        if self.bounds:
+            values = values.clamp(*self.bounds)
+        found: list[Prediction] = [self._shown("value", row) for row in values.tolist()]
+        if self._has_spread:
+            spreads = (log_variance / 2).exp() * deviations  # (records, numbers)
+            for prediction, row in zip(found, spreads.tolist(), strict=True):
+                prediction |= self._shown("spread", row)
+        return found
+
+    def _shown(self, noun: str, numbers: Sequence[float]) -> Prediction:
         digits = [6 - math.floor(math.log10(deviation)) for deviation in self.deviations]
-        rounded = [list(map(round, numbers, digits)) for numbers in values]
+        rounded = list(map(round, numbers, digits))
         if len(self.columns) == 1:
-            return [{"value": numbers[0]} for numbers in rounded]
-        return [{"values": dict(zip(self.columns, numbers, strict=True))} for numbers in rounded]
+            return {noun: rounded[0]}
+        return {f"{noun}s": dict(zip(self.columns, rounded, strict=True))}
 
     def tune(
         self, gold: Sequence[Gold | None], predicted: Sequence[Prediction]
@@ -182,6 +226,28 @@ class Regress(Head):
         }
         missing = sum(all(map(math.isnan, row)) for row in rows)
         return counts, missing, float("nan")
+
+    @property
+    def _has_spread(self) -> bool:
+        return self.error == "gaussian"
+
+    def _parted(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        numbers, rest = logits[:, : len(self.columns)], logits[:, len(self.columns) :]
+        return numbers, rest.clamp(-_LOG_VARIANCE, _LOG_VARIANCE)
+
+    def _bounded(self, numbers: Tensor) -> Tensor:
+        if not self.bounds:
+            return numbers
+        lowest, width = cast(Tensor, self.lowest), cast(Tensor, self.range)  # (numbers,)
+        return lowest + width * numbers.float().sigmoid()
+
+    def _standardised(self, numbers: object) -> Tensor:
+        # In float32 a date in seconds would be off by minutes before its mean is taken away.
+        given, means, deviations = (
+            torch.tensor(some, dtype=torch.float64)
+            for some in (numbers, self.means, self.deviations)
+        )
+        return (given - means) / deviations
 
     def _numbers(self, record: Record) -> list[float]:
         values = [cast(float | None, record.get(column)) for column in self.columns]
