@@ -124,10 +124,10 @@ def features_of(feed: Feed, passes: Sequence[Pass], task: str) -> tuple[Features
     batches: Batches = []
     for batch in passes:
         (part,) = batch.parts
-        labels = part.targets[task]["labels"]  # (records,) or (records, words)
+        labels = part.targets[task]["labels"]  # (records,) or (records, words, 1)
         batches.append(list(range(len(features), len(features) + len(labels))))
         for row, ids in enumerate(feed.rows(part.indices).token_ids):
-            target = labels[row]  # () or (words,)
+            target = labels[row].squeeze(-1)  # () or (words,)
             if target.ndim:
                 starts = part.inputs.word_starts[row]  # (words,)
                 on_tokens = torch.full((len(ids),), IGNORE)  # (tokens,)

@@ -122,7 +122,8 @@ def contestants(folder: Path, steps: int) -> tuple[dict[str, Lap], int]:
         "bare": partial(bare_lap, bare, bare_optimizer(bare, options), inputs, precision),
     }
     for task in ("intent", "slots"):
-        labels = cast(list[str], joint.loop.model.head(task).facts()["labels"])
+        facts = joint.loop.model.head(task).facts()
+        labels = cast(list[str], cast(dict[str, object], facts.get("tags", facts))["labels"])
         maker = trainer_maker(
             *features_of(joint.feed, joint.passes, task),
             num_labels=len(labels),

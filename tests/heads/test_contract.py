@@ -81,6 +81,8 @@ CASES: Mapping[str, Callable[[], Head]] = {
     ),
     "tag words": lambda: Tag(words="words", tags="pos"),
     "tag entities": lambda: Tag(words="words", tags="bio"),
+    "tag several columns": lambda: Tag(words="words", tags=["pos", "bio"]),
+    "tag words, balanced": lambda: Tag(words="words", tags="pos", class_weights="balanced"),
     "tag words by CRF": lambda: Tag(words="words", tags="pos", decoder="crf"),
     "tag entities by CRF": lambda: Tag(words="words", tags="bio", decoder="crf"),
 }

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -8,7 +9,7 @@ from polytask.data.batching import Inputs, pad
 from polytask.data.feed import ragged, token_rows
 from polytask.data.records import Record
 from polytask.data.tokeniser import Tokeniser
-from polytask.errors import DataError
+from polytask.errors import ConfigError, DataError
 from polytask.heads import Prediction
 from polytask.heads.head import IGNORE
 from polytask.heads.tag import Tag
@@ -36,9 +37,9 @@ def inputs_of(head: Tag, records: Sequence[Record]) -> Inputs:
 
 def predict(head: Tag, record: Record, *tags: str) -> Prediction:
     """The prediction from logits that favour these tags."""
-    logits = torch.full((1, len(tags), len(head.labels)), -5.0)
+    logits = torch.full((1, len(tags), len(head.each[0].labels)), -5.0)
     for word, tag in enumerate(tags):
-        logits[0, word, head.labels.index(tag)] = 5.0
+        logits[0, word, head.each[0].labels.index(tag)] = 5.0
     return head.decode(logits, [record], inputs_of(head, [record]))[0]
 
 
@@ -48,8 +49,8 @@ def test_bio_labels_spell_spans_and_bring_the_labels_they_imply() -> None:
     head = Tag(words="words")
     warnings = head.fit(records)
 
-    assert head.labels == ["B-place", "B-who", "B-x", "I-place", "I-x", "O"]
-    assert (head.has_spans, head.headline) == (True, "entity_f1")
+    assert head.each[0].labels == ["B-place", "B-who", "B-x", "I-place", "I-x", "O"]
+    assert (head.each[0].has_spans, head.headline) == (True, "entity_f1")
     assert warnings == [
         f"label '{label}' is seen once" for label in ("B-place", "B-who", "I-place", "O")
     ]
@@ -58,7 +59,8 @@ def test_bio_labels_spell_spans_and_bring_the_labels_they_imply() -> None:
 def test_other_labels_are_plain() -> None:
     head = fitted([{"words": ["a", "dog"], "tags": ["DET", "NOUN"]}])
 
-    assert (head.labels, head.has_spans, head.headline) == (["DET", "NOUN"], False, "accuracy")
+    assert head.each[0].labels == ["DET", "NOUN"]
+    assert (head.each[0].has_spans, head.headline) == (False, "accuracy")
     assert predict(head, {"words": ["a", "dog"]}, "DET", "NOUN") == {
         "tags": ["DET", "NOUN"],
         "words": ["a", "dog"],
@@ -108,7 +110,9 @@ def test_repair_opens_the_entity_and_is_counted() -> None:
     assert head.gold(record) == ["B-place", "I-place", "B-who"]
     assert head.repairs(record) == 2
     assert fitted().repairs(record) == 0
-    assert head.targets([record], inputs_of(head, [record]))["labels"].tolist() == [[0, 2, 1]]
+    assert head.targets([record], inputs_of(head, [record]))["labels"][..., 0].tolist() == [
+        [0, 2, 1]
+    ]
 
 
 @pytest.mark.parametrize("decoder", ["softmax", "crf"])
@@ -120,13 +124,12 @@ def test_targets_leave_out_words_cut_off_missing_labels_and_padding(decoder: str
 
     targets = head.targets(records, inputs_of(head, records))
 
-    outside = head.labels.index("O")
-    assert targets["labels"].tolist() == [
+    outside = head.each[0].labels.index("O")
+    assert targets["labels"][..., 0].tolist() == [
         [outside] * 14 + [IGNORE] * 3,
-        [head.labels.index("B-who")] + [IGNORE] * 16,
+        [head.each[0].labels.index("B-who")] + [IGNORE] * 16,
         [IGNORE] * 17,
     ]
-    assert targets["has_word"].sum(1).tolist() == [14, 1, 2]
     assert head.count(targets) == 15
 
 
@@ -146,8 +149,8 @@ def test_a_cut_word_has_no_tag_and_counts_as_wrong(decoder: str) -> None:
 
 def test_each_word_is_read_at_its_first_token() -> None:
     head = fitted()
-    head.project = torch.nn.Linear(1, 1, bias=False)
-    head.project.weight.data.fill_(1.0)
+    head.each[0].project = torch.nn.Linear(1, 1, bias=False)
+    head.each[0].project.weight.data.fill_(1.0)
     record: Record = {"words": ["unforeseen", "help"]}
     inputs = inputs_of(head, [record])
     hidden = torch.arange(inputs.token_ids.shape[1]).float().reshape(1, -1, 1)  # its own place
@@ -213,7 +216,7 @@ def test_entities_are_scored_before_words() -> None:
     assert [scores.metrics[name] for name in list(scores.metrics)[:3]] == [0.5, 0.5, 0.5]
     assert scores.metrics["accuracy"] == 0.75
     assert scores.count == 2
-    assert scores.labels == head.labels
+    assert scores.labels == head.each[0].labels
     assert sum(map(sum, scores.confusion)) == 4
 
 
@@ -222,3 +225,92 @@ def test_the_best_constant_finds_no_entity_but_the_commonest_plain_label() -> No
 
     assert fitted().label_counts(PLACES)[1:] == (1, 0.0)
     assert fitted(plain).label_counts(plain) == ({"X": 2, "Y": 1}, 1, pytest.approx(2 / 3))
+
+
+COLUMNS: list[Record] = [
+    {"words": ["see", "New", "York"], "pos": ["V", "N", "N"], "place": ["O", "B-x", "I-x"]},
+    {"words": ["in", "Oslo"], "pos": ["P", "N"], "place": None},
+    {"words": ["help"], "pos": None, "place": None},
+]
+
+
+def several() -> Tag:
+    head = Tag(words="words", tags=["pos", "place"])
+    head.fit(COLUMNS)
+    head.attach(4)
+    return head.eval()
+
+
+def test_several_columns_are_learned_side_by_side_and_each_may_be_missing() -> None:
+    head = several()
+
+    targets = head.targets(COLUMNS, inputs_of(head, COLUMNS))
+
+    assert [one.labels for one in head.each] == [["N", "P", "V"], ["B-x", "I-x", "O"]]
+    assert targets["labels"][0].tolist() == [[2, 2], [0, 0], [0, 1]]
+    assert targets["labels"][1].tolist() == [[1, IGNORE], [0, IGNORE], [IGNORE, IGNORE]]
+    assert head.count(targets) == 8
+    assert [head.gold(record) for record in COLUMNS[1:]] == [
+        {"pos": ["P", "N"], "place": None},
+        None,
+    ]
+    assert head.label_counts(COLUMNS) == (
+        {"pos: N": 3, "pos: V": 1, "pos: P": 1, "place: O": 1, "place: B-x": 1, "place: I-x": 1},
+        1,
+        pytest.approx((3 / 5 + 1 / 3) / 2),
+    )
+
+
+def test_several_columns_are_answered_and_scored_by_column() -> None:
+    head = several()
+    logits = torch.full((1, 3, 6), -5.0)
+    for word, places in enumerate([(2, 5), (0, 3), (2, 4)]):  # V O, N B-x, V I-x
+        logits[0, word, list(places)] = 5.0
+
+    (found,) = head.decode(logits, COLUMNS[:1], inputs_of(head, COLUMNS[:1]))
+
+    assert found["tags"] == {"pos": ["V", "N", "V"], "place": ["O", "B-x", "I-x"]}
+    assert found["spans"] == {"place": [{"label": "x", "text": "New York", "start": 4, "end": 12}]}
+    gold = [head.gold(COLUMNS[0]), {"pos": ["V", "N", "V"], "place": None}]
+    scores = head.score(gold, [found, found])
+    assert scores.headline == ("accuracy", pytest.approx((5 / 6 + 1) / 2))
+    assert scores.metrics["accuracy_pos"] == pytest.approx(5 / 6)
+    assert scores.metrics["entity_f1_place"] == 1
+    assert "entity_f1" not in scores.metrics
+    assert scores.table is not None
+    assert [row.label for row in scores.table.rows] == ["pos: N", "pos: P", "pos: V", "place: x"]
+
+
+def test_columns_of_entities_alone_are_scored_by_their_mean_f1() -> None:
+    records: list[Record] = [{"words": ["a", "b"], "one": ["B-x", "O"], "two": ["O", "B-y"]}]
+    head = Tag(words="words", tags=["one", "two"])
+    head.fit(records)
+    predicted: list[Prediction] = [{"tags": {"one": ["B-x", "O"], "two": ["O", "O"]}}]
+
+    scores = head.score([head.gold(records[0])], predicted)
+
+    assert head.headline == "entity_f1"
+    assert scores.headline == ("entity_f1", 0.5)
+
+
+@pytest.mark.parametrize("tags", [[], ["pos", "pos"]])
+def test_columns_are_named_once(tags: list[str]) -> None:
+    with pytest.raises(ConfigError, match="one column, or several different ones"):
+        Tag(words="words", tags=tags)
+
+
+def test_the_error_of_a_word_counts_by_the_weight_of_its_label() -> None:
+    records: list[Record] = [{"words": list("abcd"), "tags": ["X", "X", "X", "Y"]}]
+    head = Tag(words="words", class_weights="balanced")
+    head.fit(records)
+    head.attach(4)
+
+    loss = head.loss(torch.zeros(1, 4, 2), head.targets(records, inputs_of(head, records)))
+
+    # X weighs 4 / (2 * 3), Y 4 / (2 * 1): the three errors of X weigh 2 in all, that of Y 2
+    assert loss.item() == pytest.approx(4 * math.log(2))
+
+
+def test_a_crf_takes_no_weights_of_words() -> None:
+    with pytest.raises(ConfigError, match="a CRF learns whole sentences"):
+        Tag(words="words", decoder="crf", class_weights="balanced")

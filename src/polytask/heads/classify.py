@@ -1,6 +1,5 @@
 """`kind: classify`: one of several labels for a text or a pair."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Literal, cast
@@ -16,6 +15,7 @@ from polytask.data.records import Record
 from polytask.data.views import text_view
 from polytask.errors import ConfigError, DataError, did_you_mean
 from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores, pair_features, pool_mean
+from polytask.heads.imbalance import ClassWeights, check_weights, weights_of
 from polytask.metrics.classes import accuracy, class_table, confusion, macro_f1, matthews
 
 
@@ -30,7 +30,7 @@ class Classify(Head):
         words: str | list[str] | None = None,
         pair: Literal["cross", "towers"] = "cross",
         labels: list[str] | None = None,
-        class_weights: Literal["balanced"] | dict[str, float] | None = None,
+        class_weights: ClassWeights = None,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
     ) -> None:
         super().__init__()
@@ -39,9 +39,7 @@ class Classify(Head):
         self.labels = list(labels or ())
         if len(set(self.labels)) < len(self.labels):
             raise ConfigError("`labels:` names a label twice")
-        for name, weight in class_weights.items() if isinstance(class_weights, dict) else ():
-            if not 0 <= weight < math.inf:
-                raise ConfigError(f"class_weights: '{name}' is {weight}, expected at least 0")
+        check_weights(class_weights)
         self.class_weights = class_weights
         self.has_towers = pair == "towers"
         self.dropout = nn.Dropout(dropout)
@@ -72,21 +70,8 @@ class Classify(Head):
             raise DataError(
                 f"column '{self.column}' holds {len(counts)} different labels, but 2 are needed"
             )
-        self._weights = self._weigh(counts)
+        self._weights = weights_of(self.class_weights, self.labels, counts)
         return [f"label '{name}' is seen once" for name in self.labels if counts[name] == 1]
-
-    def _weigh(self, counts: Mapping[str, int]) -> list[float]:
-        if self.class_weights is None:
-            return []
-        if isinstance(self.class_weights, dict):
-            for name in self.class_weights:
-                if name not in self.labels:
-                    raise DataError(
-                        f"class_weights: '{name}' is no label. {did_you_mean(name, self.labels)}"
-                    )
-            return [self.class_weights.get(name, 1.0) for name in self.labels]
-        total = sum(counts.values())
-        return [total / (len(counts) * max(counts[name], 1)) for name in self.labels]
 
     def facts(self) -> dict[str, object]:
         """Labels, and their weights where there are any."""

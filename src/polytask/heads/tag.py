@@ -1,31 +1,24 @@
 """`kind: tag`: a label for each word, or the spans that BIO labels spell."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Literal, cast
+from typing import Annotated, cast
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as nnf
 
 from polytask.data.batching import NO_WORD, Inputs
 from polytask.data.columns import LABELS, Need
 from polytask.data.records import Record
 from polytask.data.views import text_view, word_spans, word_texts
-from polytask.errors import DataError, did_you_mean
-from polytask.heads.crf import CRF
+from polytask.errors import ConfigError
 from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores
-from polytask.metrics.classes import accuracy, class_table, confusion
-from polytask.metrics.entities import (
-    bio_fault,
-    entity_table,
-    is_entity_scheme,
-    repair_bio,
-    spans_of,
-)
-
-_OUTSIDE = "O"
+from polytask.heads.imbalance import ClassWeights, check_weights
+from polytask.heads.word_labels import Decoder, WordLabels
+from polytask.metrics.entities import spans_of
+from polytask.metrics.table import Table
 
 
 class Tag(Head):
@@ -35,154 +28,154 @@ class Tag(Head):
         self,
         *,
         words: str | list[str],
-        tags: str = "tags",
-        decoder: Literal["softmax", "crf"] = "softmax",
+        tags: str | list[str] = "tags",
+        decoder: Decoder = "softmax",
         repair: bool = False,
+        class_weights: ClassWeights = None,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
     ) -> None:
         super().__init__()
         self.view = text_view(None, words)
         self.words = self.view.columns[0]
-        self.column = tags
-        self.decoder = decoder
-        self.repair = repair
+        columns = [tags] if isinstance(tags, str) else tags
+        if not columns or len(set(columns)) < len(columns):
+            raise ConfigError("`tags:` takes one column, or several different ones")
+        if class_weights is not None and decoder == "crf":
+            raise ConfigError("`class_weights:` weigh words, but a CRF learns whole sentences")
+        check_weights(class_weights)
+        self.columns = nn.ModuleDict(
+            {
+                _key(column): WordLabels(
+                    column, decoder=decoder, repair=repair, class_weights=class_weights
+                )
+                for column in columns
+            }
+        )
         self.dropout = nn.Dropout(dropout)
-        self.labels: list[str] = []
-        self.has_spans = False
+
+    @property
+    def each(self) -> list[WordLabels]:
+        """The columns of labels."""
+        return cast(list[WordLabels], list(self.columns.values()))
 
     @property
     def needs(self) -> Mapping[str, Need]:
-        """The column of labels."""
-        return {self.column: Need(LABELS, required=False)}
+        """The columns of labels."""
+        return {one.column: Need(LABELS, required=False) for one in self.each}
 
     @property
     def headline(self) -> str:
-        """F1 of entities, or accuracy of plain labels."""
-        return "entity_f1" if self.has_spans else "accuracy"
+        """F1 of entities, or accuracy of plain labels; of several columns, the mean."""
+        return "entity_f1" if all(one.has_spans for one in self.each) else "accuracy"
 
     def fit(self, records: Iterable[Record]) -> list[str]:
-        """Learns the labels in alphabetical order, and whether they spell spans."""
-        counts = self._count(records)
-        if len(counts) < 2:
-            raise DataError(
-                f"column '{self.column}' holds {len(counts)} different labels, but 2 are needed"
-            )
-        self.has_spans = is_entity_scheme(counts)
-        if self.has_spans:
-            repaired = (
-                {"I": "B", "E": "S"}.get(label[0], label[0]) + label[1:] for label in counts
-            )
-            self.labels = sorted({*counts, *repaired, _OUTSIDE})
-        else:
-            self.labels = sorted(counts)
-        warnings = [f"label '{name}' is seen once" for name in self.labels if counts[name] == 1]
-        has_no_effect = self.repair and not self.has_spans
-        return warnings + ["`repair:` has no effect on labels that are not BIO"] * has_no_effect
+        """Learns the labels of each column."""
+        counts, _ = self._count(records)
+        return [warning for one in self.each for warning in one.fit(counts[one.column])]
 
     def facts(self) -> dict[str, object]:
-        """Labels, and whether they spell spans."""
-        return {"labels": self.labels, "has_spans": self.has_spans}
+        """Labels by column, and whether they spell spans."""
+        return {one.column: one.facts() for one in self.each}
 
     def restore(self, facts: Mapping[str, object]) -> None:
         """Takes back labels."""
-        self.labels = list(cast(list[str], facts["labels"]))
-        self.has_spans = bool(facts["has_spans"])
+        for one in self.each:
+            one.restore(cast(Mapping[str, object], facts[one.column]))
 
     def attach(self, width: int) -> None:
-        """One linear layer, and the transitions of a CRF if asked for."""
-        self.project = nn.Linear(width, len(self.labels))
-        self.index = {label: i for i, label in enumerate(self.labels)}
-        self.crf = CRF(self.labels) if self.decoder == "crf" else None
+        """A linear layer for each column."""
+        for one in self.each:
+            one.attach(width)
 
     def problem(self, record: Record) -> str | None:
         """Not one label a word, an unknown label, or an I- label without its B-."""
-        tags = cast(list[str] | None, record.get(self.column))
-        if tags is None:
-            return None
         num_words = len(word_texts(record[self.words]))
-        if len(tags) != num_words:
-            return f"{num_words} words but {len(tags)} labels in column '{self.column}'"
-        if self.has_spans and not self.repair and (fault := bio_fault(tags)):
-            return f"{fault}. Mend the file, or say `repair: true`"
-        unknown = [tag for tag in self._repaired(tags) if tag not in self.labels]
-        if not unknown:
-            return None
-        hint = did_you_mean(unknown[0], self.labels)
-        return f"label '{unknown[0]}' is not one of the labels. {hint}"
+        return next(filter(None, (one.problem(record, num_words) for one in self.each)), None)
 
     def repairs(self, record: Record) -> int:
         """Labels that `repair: true` turned into the start of an entity."""
-        tags = cast(list[str] | None, record.get(self.column))
-        return repair_bio(tags)[1] if tags and self.repair and self.has_spans else 0
+        return sum(one.repairs(record) for one in self.each)
 
-    def gold(self, record: Record) -> list[str] | None:
-        """One label a word."""
-        tags = cast(list[str] | None, record.get(self.column))
-        return None if tags is None else self._repaired(tags)
+    def gold(self, record: Record) -> Gold | None:
+        """One label a word; of several columns, those by column, None where one is missing."""
+        found = {one.column: one.gold(record) for one in self.each}
+        if all(tags is None for tags in found.values()):
+            return None
+        return found if len(found) > 1 else found[self.each[0].column]
 
     def targets(self, records: Sequence[Record], inputs: Inputs) -> dict[str, Tensor]:
-        """labels: (records, words); has_word: (records, words), false where nothing stands."""
-        has_word = inputs.word_starts != NO_WORD  # (records, words)
-        labels = torch.full_like(inputs.word_starts, IGNORE)  # (records, words)
+        """labels: (records, words, columns)."""
+        shape = (*inputs.word_starts.shape, len(self.each))
+        labels = torch.full(shape, IGNORE)  # (records, words, columns)
         for row, record in enumerate(records):
-            tags = self.gold(record)
-            if tags is not None:
-                labels[row, : len(tags)] = torch.tensor([self.index[tag] for tag in tags])
-        return {"labels": labels.masked_fill(~has_word, IGNORE), "has_word": has_word}
+            for column, one in enumerate(self.each):
+                places = one.places(record)  # (words,)
+                if places is not None:
+                    labels[row, : len(places), column] = places
+        has_word = (inputs.word_starts != NO_WORD).unsqueeze(2)  # (records, words, 1)
+        return {"labels": labels.masked_fill(~has_word, IGNORE)}
 
     def count(self, targets: Mapping[str, Tensor]) -> int:
-        """Words with a label that were not cut off."""
+        """Labels of words that were not cut off."""
         return int((targets["labels"] != IGNORE).sum())
 
     def forward(self, hidden: Tensor, inputs: Inputs) -> Tensor:
-        """Logits of shape (records, words, labels), each from the word's first token."""
+        """Logits from the first token of each word: (records, words, labels of all columns)."""
         places = inputs.word_starts.clamp(min=0)  # (records, words)
         rows = torch.arange(len(places), device=places.device).unsqueeze(-1)  # (records, 1)
-        words = hidden[rows, places]  # (records, words, width)
-        logits: Tensor = self.project(self.dropout(words))  # (records, words, labels)
-        return logits
+        words = self.dropout(hidden[rows, places])  # (records, words, width)
+        return torch.cat([one(words) for one in self.each], dim=-1)
 
     def loss(self, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         """Cross-entropy of each word, or of each sentence under a CRF."""
-        labels = targets["labels"]  # (records, words)
-        if self.crf is None:
-            flat = logits.float().flatten(0, 1)  # (records x words, labels)
-            return nnf.cross_entropy(flat, labels.flatten(), ignore_index=IGNORE, reduction="sum")
-        likelihood: Tensor = self.crf.log_likelihood(logits, labels.clamp(min=0), labels != IGNORE)
-        return -likelihood.sum()
+        labels = targets["labels"].unbind(-1)  # (records, words) each
+        losses = [
+            one.loss(part, places)
+            for one, part, places in zip(self.each, self._parted(logits), labels, strict=True)
+        ]
+        return torch.stack(losses).sum()
 
     def decode(self, logits: Tensor, records: Sequence[Record], inputs: Inputs) -> list[Prediction]:
         """`{"tags": [...], "words": [...]}`; with BIO labels also `spans` with character offsets.
 
-        A word that was cut off has the tag None.
+        Of several columns, tags and spans come by column. A word that was cut off has the tag None.
         """
         has_word = inputs.word_starts != NO_WORD  # (records, words)
-        best = logits.argmax(-1) if self.crf is None else self.crf.viterbi(logits, has_word)
+        decoded = [
+            one.decode(part, has_word)
+            for one, part in zip(self.each, self._parted(logits), strict=True)
+        ]
         return [
-            self._prediction(record, places, there)
-            for record, places, there in zip(records, best.tolist(), has_word.tolist(), strict=True)
+            self._prediction(record, by_column)
+            for record, *by_column in zip(records, *decoded, strict=True)
         ]
 
-    def _prediction(
-        self, record: Record, places: Sequence[int], there: Sequence[bool]
-    ) -> Prediction:
+    def _prediction(self, record: Record, found: Sequence[Sequence[str | None]]) -> Prediction:
         text, offsets = word_spans(record[self.words])
-        tags: list[str | None] = [None] * len(offsets)
-        for word in range(len(offsets)):
-            if word < len(there) and there[word]:
-                tags[word] = self.labels[places[word]]
-        found: Prediction = {"tags": tags, "words": [text[start:end] for start, end in offsets]}
-        if self.has_spans:
-            found["spans"] = [
+        cut = [None] * len(offsets)
+        tags = {
+            one.column: [*tags, *cut][: len(offsets)]
+            for one, tags in zip(self.each, found, strict=True)
+        }
+        spans = {
+            one.column: [
                 {
                     "label": span.label,
                     "text": text[offsets[span.start][0] : offsets[span.end - 1][1]],
                     "start": offsets[span.start][0],
                     "end": offsets[span.end - 1][1],
                 }
-                for span in spans_of(tags)
+                for span in spans_of(tags[one.column])
             ]
-        return found
+            for one in self.each
+            if one.has_spans
+        }
+        words = [text[start:end] for start, end in offsets]
+        if len(self.each) == 1:
+            alone = self.each[0].column
+            first: Prediction = {"tags": tags[alone], "words": words}
+            return {**first, "spans": spans[alone]} if spans else first
+        return {"tags": tags, "words": words, "spans": spans}
 
     def tune(
         self, gold: Sequence[Gold | None], predicted: Sequence[Prediction]
@@ -191,43 +184,68 @@ class Tag(Head):
         return predicted
 
     def score(self, gold: Sequence[Gold], predicted: Sequence[Prediction]) -> Scores:
-        """F1 of entities by seqeval's rules, or accuracy of words; a cut word counts as wrong."""
-        truth = cast(Sequence[list[str]], gold)
-        answers = [cast(list[str | None], prediction["tags"]) for prediction in predicted]
-        flat_truth = [tag for tags in truth for tag in tags]
-        flat = [tag for tags in answers for tag in tags]
-        metrics = {"accuracy": accuracy(flat_truth, flat)}
-        table = class_table(flat_truth, flat, self.labels)
-        if self.has_spans:
-            table = entity_table(truth, answers)
-            micro = next(row for row in table.averages if row.label.startswith("micro"))
-            metrics = {
-                "entity_f1": micro.f1,
-                "entity_precision": micro.precision,
-                "entity_recall": micro.recall,
-                **metrics,
-            }
-        return Scores(
-            metrics=metrics,
-            count=len(truth),
-            table=table,
-            labels=self.labels,
-            confusion=confusion(flat_truth, flat, self.labels),
+        """The scores of the column; of several, means of what all have, then those of each."""
+        if len(self.each) == 1:
+            answers = [cast(list[str | None], prediction["tags"]) for prediction in predicted]
+            return self.each[0].score(cast(Sequence[list[str]], gold), answers)
+        by_column = {one.column: self._score(one, gold, predicted) for one in self.each}
+        shared = [
+            name
+            for name in next(iter(by_column.values())).metrics
+            if all(name in scores.metrics for scores in by_column.values())
+        ]
+        metrics = {
+            name: math.fsum(scores.metrics[name] for scores in by_column.values()) / len(by_column)
+            for name in sorted(shared, key=lambda name: name != self.headline)
+        }
+        for column, scores in by_column.items():
+            metrics |= {f"{name}_{column}": value for name, value in scores.metrics.items()}
+        tables = [(column, scores.table) for column, scores in by_column.items() if scores.table]
+        return Scores(metrics, len(gold), Table.joined(tables))
+
+    def _score(
+        self, one: WordLabels, gold: Sequence[Gold], predicted: Sequence[Prediction]
+    ) -> Scores:
+        golds = [cast(Mapping[str, list[str] | None], by_column)[one.column] for by_column in gold]
+        there = [row for row, tags in enumerate(golds) if tags is not None]
+        answers = cast(Sequence[Mapping[str, Mapping[str, list[str | None]]]], predicted)
+        return one.score(
+            [cast(list[str], golds[row]) for row in there],
+            [answers[row]["tags"][one.column] for row in there],
         )
 
     def label_counts(self, records: Iterable[Record]) -> tuple[dict[str, int], int, float]:
         """Counts of labels, records without any, accuracy of the most frequent (0 for spans)."""
-        counts: Counter[str] = Counter()
+        counts, missing = self._count(records)
+        shares = [
+            0.0 if self.headline == "entity_f1" else max(found.values(), default=0) / found.total()
+            for found in counts.values()
+            if found
+        ]
+        named = [
+            (label if len(counts) == 1 else f"{column}: {label}", num)
+            for column, found in counts.items()
+            for label, num in found.most_common()
+        ]
+        return dict(named), missing, math.fsum(shares) / max(len(shares), 1)
+
+    def _count(self, records: Iterable[Record]) -> tuple[dict[str, Counter[str]], int]:
+        """Counts of labels by column, and records without any."""
+        counts = {one.column: Counter[str]() for one in self.each}
         missing = 0
         for record in records:
-            tags = self.gold(record)
-            missing += tags is None
-            counts.update(tags or ())
-        best = max(counts.values(), default=0) / max(counts.total(), 1)
-        return dict(counts.most_common()), missing, 0.0 if self.has_spans else best
+            golds = {one.column: one.gold(record) for one in self.each}
+            missing += all(tags is None for tags in golds.values())
+            for column, tags in golds.items():
+                counts[column].update(tags or ())
+        return counts, missing
 
-    def _count(self, records: Iterable[Record]) -> Counter[str]:
-        return Counter(tag for record in records for tag in self.gold(record) or ())
+    def _parted(self, logits: Tensor) -> Sequence[Tensor]:
+        sizes = [len(one.labels) for one in self.each]
+        parts: Sequence[Tensor] = logits.split(sizes, dim=-1)
+        return parts
 
-    def _repaired(self, tags: list[str]) -> list[str]:
-        return repair_bio(tags)[0] if self.repair and self.has_spans else tags
+
+def _key(column: str) -> str:
+    """A name for the weights of a column: that of a module has no dot, and hides no attribute."""
+    return column.replace(".", "%2E") + "-labels"

@@ -1,7 +1,8 @@
 """Scores class by class."""
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -34,9 +35,22 @@ class Table:
         """The average of that name. Raises KeyError."""
         return {row.label: row for row in self.averages}[name]
 
+    @classmethod
+    def joined(cls, parts: Iterable[tuple[str, "Table"]]) -> "Table":
+        """One table of several, the name of each before its labels."""
+        named = [(name, table) for name, table in parts]
+        return cls(
+            rows=tuple(_under(name, row) for name, table in named for row in table.rows),
+            averages=tuple(_under(name, row) for name, table in named for row in table.averages),
+        )
+
     def to_json(self) -> dict[str, object]:
         """Plain values; a number without enough data is null."""
         return {"rows": list(map(_plain, self.rows)), "averages": list(map(_plain, self.averages))}
+
+
+def _under(name: str, row: Row) -> Row:
+    return replace(row, label=f"{name}: {row.label}")
 
 
 def _plain(row: Row) -> dict[str, object]:
