@@ -88,7 +88,11 @@ def test_balanced_weights_are_records_over_labels_times_records_of_the_label() -
     # 4 records, 2 labels: a 4 / (2 * 3) = 2/3; b 4 / (2 * 1) = 2.
     head = fitted(Classify(text="text", class_weights="balanced"), rows("a", "a", "a", "b"))
 
-    assert head.facts() == {"labels": ["a", "b"], "class_weights": [pytest.approx(2 / 3), 2.0]}
+    assert head.facts() == {
+        "labels": ["a", "b"],
+        "counts": [3, 1],
+        "class_weights": [pytest.approx(2 / 3), 2.0],
+    }
     assert loss_of(head, [[0, 0], [0, 0]], "a", "b") == pytest.approx((2 / 3 + 2) * math.log(2))
 
 
@@ -164,3 +168,63 @@ def test_features_of_a_pair_are_both_their_distance_and_their_product() -> None:
     pooled: Tensor = torch.tensor([[1.0], [3.0], [5.0], [2.0]])  # records (1, 3) and (5, 2)
 
     assert pair_features(pooled).tolist() == [[1, 3, 2, 3], [5, 2, 3, 10]]
+
+
+def test_effective_numbers_weigh_rare_labels_less_than_their_counts_would() -> None:
+    head = fitted(Classify(text="text", class_weights="effective"), rows("a", "a", "a", "b"))
+
+    # 1 / (1 - .999^3) and 1 / (1 - .999), their sum made 2
+    one, other = 1 / (1 - 0.999**3), 1 / (1 - 0.999)
+    weights = head.facts()["class_weights"]
+    assert weights == pytest.approx([2 * one / (one + other), 2 * other / (one + other)])
+
+
+def test_focal_loss_makes_little_of_what_is_known() -> None:
+    head = fitted(Classify(text="text", focal=2.0), rows("a", "b"))
+
+    # p = 3/4 of the gold label in the first row, 1/2 in the second, no label in the third
+    logits = [[math.log(3), 0.0], [0.0, 0.0], [0.0, 9.0]]
+    expected = -((1 / 4) ** 2) * math.log(3 / 4) - (1 / 2) ** 2 * math.log(1 / 2)
+    assert loss_of(head, logits, "a", "b", None) == pytest.approx(expected)
+
+
+def test_smoothed_labels_share_a_part_with_all() -> None:
+    head = fitted(Classify(text="text", label_smoothing=0.2), rows("a", "b"))
+
+    expected = -0.9 * math.log(3 / 4) - 0.1 * math.log(1 / 4)
+    assert loss_of(head, [[math.log(3), 0.0]], "a") == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("tau", [1.0, 2.0])
+def test_logits_are_adjusted_by_the_shares_of_labels_while_training(tau: float) -> None:
+    head = fitted(Classify(text="text", logit_adjustment=tau), rows("a", "a", "a", "b"))
+    logits = [[0.0, 0.0]]
+
+    # at equal logits the shares alone speak: 3^tau to 1
+    assert loss_of(head, logits, "b") == pytest.approx(math.log(3**tau + 1))
+    assert head.decode(torch.tensor(logits), rows("a"), NOTHING)[0]["probability"] == 0.5
+
+
+def test_answers_can_be_adjusted_instead() -> None:
+    head = fitted(
+        Classify(text="text", logit_adjustment=1.0, adjust="answers"), rows("a", "a", "a", "b")
+    )
+
+    assert loss_of(head, [[0.0, 0.0]], "b") == pytest.approx(math.log(2))
+    found = head.decode(torch.tensor([[1.0, 0.0]]), rows("a"), NOTHING)
+    # logits 1 - log(3/4) and 0 - log(1/4): the rare label wins as log 3 > 1
+    assert found == [{"label": "b", "probability": pytest.approx(3 / (3 + math.e), abs=1e-6)}]
+
+
+def test_recall_is_told_apart_by_frequency_where_there_are_many_labels() -> None:
+    labels = [f"l{i:02}" for i in range(21)]
+    head = Classify(text="text")
+    head.fit(rows(*(label for i, label in enumerate(labels) for _ in range(1 + i))))
+    gold = [labels[20], labels[20], labels[10], labels[0]]  # the most frequent in train is the last
+    predicted = [labels[20], labels[0], labels[10], labels[20]]
+
+    scores = head.score(gold, [{"label": label} for label in predicted])
+
+    assert list(scores.metrics.values())[3:] == [0.5, 1.0, 0.0]
+    assert list(scores.metrics)[3:] == ["recall_head", "recall_middle", "recall_tail"]
+    assert head.score([], []).metrics["recall_tail"] != 0  # nan: nothing to average

@@ -58,6 +58,9 @@ CASES: Mapping[str, Callable[[], Head]] = {
     "classify a pair in one row": lambda: Classify(text=BOTH),
     "classify a pair in towers": lambda: Classify(text=BOTH, pair="towers"),
     "classify, balanced": lambda: Classify(text="text", class_weights="balanced"),
+    "classify, focal and adjusted": lambda: Classify(
+        text="text", focal=1.0, logit_adjustment=1.0, label_smoothing=0.1
+    ),
     "labels of a text": lambda: Multilabel(text="text"),
     "labels of words": lambda: Multilabel(words="words"),
     "labels of a pair in one row": lambda: Multilabel(text=BOTH),

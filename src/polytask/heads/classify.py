@@ -15,8 +15,17 @@ from polytask.data.records import Record
 from polytask.data.views import text_view
 from polytask.errors import ConfigError, DataError, did_you_mean
 from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores, pair_features, pool_mean
-from polytask.heads.imbalance import ClassWeights, check_weights, weights_of
+from polytask.heads.imbalance import (
+    ClassWeights,
+    check_weights,
+    log_priors,
+    recall_by_frequency,
+    weights_of,
+)
 from polytask.metrics.classes import accuracy, class_table, confusion, macro_f1, matthews
+
+_MANY = 20
+"""With more labels than this, recall is told apart by how frequent they are in train."""
 
 
 class Classify(Head):
@@ -31,6 +40,10 @@ class Classify(Head):
         pair: Literal["cross", "towers"] = "cross",
         labels: list[str] | None = None,
         class_weights: ClassWeights = None,
+        focal: Annotated[float, Field(ge=0)] = 0.0,
+        logit_adjustment: Annotated[float, Field(ge=0)] = 0.0,
+        adjust: Literal["training", "answers"] = "training",
+        label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
     ) -> None:
         super().__init__()
@@ -41,10 +54,15 @@ class Classify(Head):
             raise ConfigError("`labels:` names a label twice")
         check_weights(class_weights)
         self.class_weights = class_weights
+        self.focal = focal
+        self.adjustment = logit_adjustment
+        self.adjust = adjust
+        self.label_smoothing = label_smoothing
         self.has_towers = pair == "towers"
         self.dropout = nn.Dropout(dropout)
         self._are_given = labels is not None
         self._weights: list[float] = []
+        self._counts: list[int] = []
 
     @property
     def needs(self) -> Mapping[str, Need]:
@@ -70,16 +88,18 @@ class Classify(Head):
             raise DataError(
                 f"column '{self.column}' holds {len(counts)} different labels, but 2 are needed"
             )
+        self._counts = [counts[name] for name in self.labels]
         self._weights = weights_of(self.class_weights, self.labels, counts)
         return [f"label '{name}' is seen once" for name in self.labels if counts[name] == 1]
 
     def facts(self) -> dict[str, object]:
-        """Labels, and their weights where there are any."""
-        return {"labels": self.labels, "class_weights": self._weights}
+        """Labels, how often each occurs in train, and their weights where there are any."""
+        return {"labels": self.labels, "counts": self._counts, "class_weights": self._weights}
 
     def restore(self, facts: Mapping[str, object]) -> None:
-        """Takes back labels and weights."""
+        """Takes back labels, counts and weights."""
         self.labels = list(cast(list[str], facts["labels"]))
+        self._counts = list(cast(list[int], facts["counts"]))
         self._weights = list(cast(list[float], facts["class_weights"]))
 
     def attach(self, width: int) -> None:
@@ -88,6 +108,8 @@ class Classify(Head):
         self.index = {label: i for i, label in enumerate(self.labels)}
         weights = torch.tensor(self._weights) if self._weights else None
         self.register_buffer("label_weights", weights, persistent=False)
+        priors = self.adjustment * torch.tensor(log_priors(self._counts))  # (labels,)
+        self.register_buffer("priors", priors, persistent=False)
 
     def problem(self, record: Record) -> str | None:
         """A label that was not in the training data."""
@@ -122,18 +144,36 @@ class Classify(Head):
         return logits
 
     def loss(self, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
-        """Cross-entropy, times the weight of the gold label."""
-        return nnf.cross_entropy(
-            logits.float(),
-            targets["labels"],
+        """Cross-entropy, times the weight of the gold label.
+
+        `logit_adjustment` adds tau times the log share of each label to its logit, `adjust` says
+        whether while training or, subtracted, in the answers (Menon et al., "Long-tail learning
+        via logit adjustment", ICLR 2021). `focal` multiplies by (1 - p)^gamma, p that of the gold
+        label (Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017).
+        """
+        labels = targets["labels"]  # (records,)
+        scores = logits.float()  # (records, labels)
+        if self.adjust == "training":
+            scores = scores + cast(Tensor, self.priors)
+        errors = nnf.cross_entropy(
+            scores,
+            labels,
             weight=cast(Tensor | None, self.label_weights),
             ignore_index=IGNORE,
-            reduction="sum",
-        )
+            reduction="none",
+            label_smoothing=self.label_smoothing,
+        )  # (records,)
+        if self.focal:
+            probability = scores.softmax(-1).gather(1, labels.clamp(min=0).unsqueeze(1))
+            errors = errors * (1 - probability.squeeze(1)).pow(self.focal)
+        return errors.sum()
 
     def decode(self, logits: Tensor, records: Sequence[Record], inputs: Inputs) -> list[Prediction]:
         """`{"label": text, "probability": number}`."""
-        probability, place = logits.float().softmax(-1).max(-1)  # (records,)
+        scores = logits.float()  # (records, labels)
+        if self.adjust == "answers":
+            scores = scores - cast(Tensor, self.priors)
+        probability, place = scores.softmax(-1).max(-1)  # (records,)
         return [
             {"label": self.labels[i], "probability": round(p, 6)}
             for i, p in zip(place.tolist(), probability.tolist(), strict=True)
@@ -146,17 +186,26 @@ class Classify(Head):
         return predicted
 
     def score(self, gold: Sequence[Gold], predicted: Sequence[Prediction]) -> Scores:
-        """Accuracy, macro F1, Matthews correlation, the table of classes, the confusion matrix."""
+        """Accuracy, macro F1, Matthews correlation, the table of classes, the confusion matrix.
+
+        With many labels also the mean recall of the third most frequent in train, the middle, and
+        the rarest.
+        """
         truth = cast(Sequence[str], gold)
         answers = [cast(str, prediction["label"]) for prediction in predicted]
+        table = class_table(truth, answers, self.labels)
+        metrics = {
+            "accuracy": accuracy(truth, answers),
+            "macro_f1": macro_f1(truth, answers),
+            "matthews": matthews(truth, answers),
+        }
+        if len(self.labels) > _MANY:
+            counts = dict(zip(self.labels, self._counts, strict=True))
+            metrics |= recall_by_frequency(table, counts)
         return Scores(
-            metrics={
-                "accuracy": accuracy(truth, answers),
-                "macro_f1": macro_f1(truth, answers),
-                "matthews": matthews(truth, answers),
-            },
+            metrics=metrics,
             count=len(truth),
-            table=class_table(truth, answers, self.labels),
+            table=table,
             labels=self.labels,
             confusion=confusion(truth, answers, self.labels),
         )
