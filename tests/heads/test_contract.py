@@ -18,6 +18,7 @@ from polytask.encoders import Encoder
 from polytask.encoders.scratch import Scratch
 from polytask.heads import HEADS, Head, Prediction
 from polytask.heads.classify import Classify
+from polytask.heads.lemma import Lemma
 from polytask.heads.multilabel import Multilabel
 from polytask.heads.ordinal import Ordinal
 from polytask.heads.regress import Regress
@@ -25,7 +26,7 @@ from polytask.heads.tag import Tag
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task, make_pass
 
-LABELS = ("label", "labels", "stars", "score", "other_score", "pos", "bio")
+LABELS = ("label", "labels", "stars", "score", "other_score", "pos", "bio", "lemma")
 TEXTS = [
     ("please send the lamp", "help", "ask", 4.0, "V V D N", "O O O B-thing"),
     ("the lamp broke", "it is lost", "moan", 1.5, "D N V", "O B-thing O"),
@@ -48,6 +49,7 @@ RECORDS: list[Record] = [
         "other_score": None if label == "moan" else 10 - score,
         "pos": pos.split(),
         "bio": bio.split(),
+        "lemma": [word.lower().removesuffix("s") for word in text.split()],
     }
     for text, other, label, score, pos, bio in TEXTS
 ]
@@ -61,6 +63,7 @@ CASES: Mapping[str, Callable[[], Head]] = {
     "classify, focal and adjusted": lambda: Classify(
         text="text", focal=1.0, logit_adjustment=1.0, label_smoothing=0.1
     ),
+    "lemmas of words": lambda: Lemma(words="words", min_count=1),
     "labels of a text": lambda: Multilabel(text="text"),
     "labels of words": lambda: Multilabel(words="words"),
     "labels of a pair in one row": lambda: Multilabel(text=BOTH),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from polytask.heads.classify import Classify
 from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores
+from polytask.heads.lemma import Lemma
 from polytask.heads.multilabel import Multilabel
 from polytask.heads.ordinal import Ordinal
 from polytask.heads.regress import Regress
@@ -11,6 +12,7 @@ from polytask.heads.tag import Tag
 
 HEADS: Mapping[str, type[Head]] = {
     "classify": Classify,
+    "lemma": Lemma,
     "multilabel": Multilabel,
     "ordinal": Ordinal,
     "regress": Regress,

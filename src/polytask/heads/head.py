@@ -142,6 +142,16 @@ def pool_mean(hidden: Tensor, mask: Tensor) -> Tensor:
     return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
 
 
+def word_states(hidden: Tensor, inputs: Inputs) -> Tensor:
+    """Hidden state of the first token of each word: (rows, tokens, width) to (rows, words, width).
+
+    Where no word stands it is that of the first token of the row.
+    """
+    places = inputs.word_starts.clamp(min=0)  # (rows, words)
+    rows = torch.arange(len(places), device=places.device).unsqueeze(-1)  # (rows, 1)
+    return hidden[rows, places]
+
+
 def pair_features(pooled: Tensor) -> Tensor:
     """[u, v, |u - v|, u * v] of alternating towers: (2 x records, width) to (records, 4 x width).
 

@@ -14,7 +14,7 @@ from polytask.data.columns import LABELS, Need
 from polytask.data.records import Record
 from polytask.data.views import text_view, word_spans, word_texts
 from polytask.errors import ConfigError
-from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores
+from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores, word_states
 from polytask.heads.imbalance import ClassWeights, check_weights
 from polytask.heads.word_labels import Decoder, WordLabels
 from polytask.metrics.entities import spans_of
@@ -121,9 +121,7 @@ class Tag(Head):
 
     def forward(self, hidden: Tensor, inputs: Inputs) -> Tensor:
         """Logits from the first token of each word: (records, words, labels of all columns)."""
-        places = inputs.word_starts.clamp(min=0)  # (records, words)
-        rows = torch.arange(len(places), device=places.device).unsqueeze(-1)  # (records, 1)
-        words = self.dropout(hidden[rows, places])  # (records, words, width)
+        words = self.dropout(word_states(hidden, inputs))  # (records, words, width)
         return torch.cat([one(words) for one in self.each], dim=-1)
 
     def loss(self, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
