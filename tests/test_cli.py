@@ -10,6 +10,7 @@ import pytest
 
 import polytask
 from commands import Command, command_in
+from polytask.heads import HEADS
 from toys import read_rows, write_rows
 
 
@@ -62,7 +63,7 @@ def test_a_fault_in_the_experiment_is_one_line_with_its_place(toy: Path, command
     assert (done.code, done.out) == (2, "")
     assert done.err == (
         f"{file}:9: tasks.items.kind: unknown kind 'tagg'. "
-        "Did you mean 'tag'? Known: classify, regress, tag.\n"
+        f"Did you mean 'tag'? Known: {', '.join(sorted(HEADS))}.\n"
     )
 
 

@@ -117,15 +117,16 @@ def poison_target(loop: Loop, bad: float) -> None:
 
 _LAYER = "encoder.model.encoder.layer.1.intermediate.dense.weight"
 _EMBEDDING = "encoder.model.embeddings.word_embeddings.weight"
+_TAGS = "heads.items-head.columns.tags-labels.project.weight"
 _ALL_TASKS = ("intent", "items", "stars")
 PLACES = {
     "a row of the embeddings": (poison(_EMBEDDING, None), _ALL_TASKS, "loss", _EMBEDDING),
     "a weight of an encoder layer": (poison(_LAYER, (0, 0)), _ALL_TASKS, "loss", _LAYER),
     "a weight of a head": (
-        poison("heads.items-head.project.weight", (0, 0)),
+        poison(_TAGS, (0, 0)),
         ("items",),
         "loss",
-        "heads.items-head.project.weight",
+        _TAGS,
     ),
     "a bias of a head": (
         poison("heads.intent-head.project.bias", 0),
@@ -137,7 +138,7 @@ PLACES = {
     "a loss": (poison_loss, ("stars",), "loss", None),
     "a gradient of the encoder": (poison_gradient(_LAYER), _ALL_TASKS, "gradient", None),
     "a gradient of a head": (
-        poison_gradient("heads.items-head.project.weight"),
+        poison_gradient(_TAGS),
         ("items",),
         "gradient",
         None,
