@@ -244,6 +244,10 @@ def test_too_few_rows_for_a_dev_split_are_refused() -> None:
             "dev_share: expected a number between 0 and 1, got 1.0.",
         ),
         (
+            lambda: DataSet(train="a", dev="b", dev_share=0.1),
+            "dev_share: has no effect with `dev:`. Drop one of them.",
+        ),
+        (
             lambda: DataSet(train="a", datasets="b", format="csv"),
             "format, columns: have no effect with `datasets:`. Drop them.",
         ),

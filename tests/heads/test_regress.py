@@ -106,6 +106,8 @@ def test_cosine_gives_one_number_for_a_pair() -> None:
         Regress(text=["a", "b"], pair="cosine", value=["x", "y"])
     with pytest.raises(ConfigError) as alone:
         Regress(text="a", pair="cosine", value="x")
+    with pytest.raises(ConfigError) as dropped:
+        Regress(text=["a", "b"], pair="cosine", value="x", dropout=0.2)
     with pytest.raises(ConfigError) as nothing:
         Regress(text="a", value=[])
 
@@ -113,6 +115,7 @@ def test_cosine_gives_one_number_for_a_pair() -> None:
         "`pair: cosine` gives one number, but `value:` names several columns"
     )
     assert str(alone.value) == "`pair: cosine` needs two columns"
+    assert str(dropped.value) == "`dropout:` has no effect with `pair: cosine`. Drop it"
     assert str(nothing.value) == "`value:` names no column"
 
 

@@ -15,6 +15,8 @@ from polytask.data.sampling import cut_dev, sample
 from polytask.data.tables import read_records
 from polytask.errors import ConfigError
 
+_DEV_SHARE = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class Splits:
@@ -42,7 +44,7 @@ class DataSet:
     where: keeps the rows of all splits whose column has the given value or one of the given
     values, or none of them with `not:`.
     limit: so many rows of train, drawn at random; fewer are always among more.
-    dev_share: the share of train that becomes dev if no dev is given.
+    dev_share: the share of train that becomes dev if no dev is given, 0.1 unless said.
     """
 
     train: str
@@ -53,7 +55,7 @@ class DataSet:
     columns: list[str] | None = None
     where: dict[str, Condition] | None = None
     limit: int | None = None
-    dev_share: float = 0.1
+    dev_share: float | None = None
     clean: Cleaning | None = None
     language: str | None = None
     licence: str | None = None
@@ -62,10 +64,12 @@ class DataSet:
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"limit: expected a number of at least 1, got {self.limit}.")
-        if not 0 < self.dev_share < 1:
+        if self.dev_share is not None and not 0 < self.dev_share < 1:
             raise ConfigError(
                 f"dev_share: expected a number between 0 and 1, got {self.dev_share}."
             )
+        if self.dev_share is not None and self.dev is not None:
+            raise ConfigError("dev_share: has no effect with `dev:`. Drop one of them.")
         if self.datasets is not None and (self.format is not None or self.columns is not None):
             raise ConfigError("format, columns: have no effect with `datasets:`. Drop them.")
         self._filters()
@@ -118,7 +122,8 @@ class DataSet:
     ) -> tuple[Records, Records]:
         label = next((name for name, need in needs.items() if need.type is LABEL), None)
         texts = [name for name, need in needs.items() if need.required]
-        rest, dev = cut_dev(train, self.dev_share, texts=texts, label=label, seed=seed)
+        share = _DEV_SHARE if self.dev_share is None else self.dev_share
+        rest, dev = cut_dev(train, share, texts=texts, label=label, seed=seed)
         manner = "" if label is None else f" in the proportions of '{label}'"
         notes.append(f"dev: {len(dev)} of {len(train)} rows of {train.path} set apart{manner}.")
         return rest, dev

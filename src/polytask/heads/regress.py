@@ -17,6 +17,7 @@ from polytask.errors import ConfigError, DataError
 from polytask.heads.head import Gold, Head, Prediction, Scores, pair_features, pool_mean
 from polytask.metrics.numbers import mae, pearson, rmse, spearman
 
+_DROPOUT = 0.1
 _COSINE_SCALE = 4.0
 _COSINE_SHIFT = -2.0
 _STRETCH = 0.05
@@ -38,7 +39,7 @@ class Regress(Head):
         pair: Pairing = "cross",
         bounds: list[float] | None = None,
         loss: Literal["mse", "huber", "gaussian"] = "mse",
-        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
+        dropout: Annotated[float, Field(ge=0, lt=1)] | None = None,
     ) -> None:
         super().__init__()
         self.view = text_view(text, words, pair)
@@ -51,10 +52,12 @@ class Regress(Head):
             raise ConfigError(f"`bounds:` takes the lowest and the highest number, got {bounds}")
         if loss == "gaussian" and pair == "cosine":
             raise ConfigError("`loss: gaussian` needs `pair: cross` or `pair: towers`")
+        if dropout is not None and pair == "cosine":
+            raise ConfigError("`dropout:` has no effect with `pair: cosine`. Drop it")
         self.pair = pair
         self.bounds = bounds
         self.error = loss
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(_DROPOUT if dropout is None else dropout)
         self.means: list[float] = []
         self.deviations: list[float] = []
 
