@@ -21,12 +21,13 @@ from polytask.heads.classify import Classify
 from polytask.heads.lemma import Lemma
 from polytask.heads.multilabel import Multilabel
 from polytask.heads.ordinal import Ordinal
+from polytask.heads.parse import Parse
 from polytask.heads.regress import Regress
 from polytask.heads.tag import Tag
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task, make_pass
 
-LABELS = ("label", "labels", "stars", "score", "other_score", "pos", "bio", "lemma")
+LABELS = ("label", "labels", "stars", "score", "other_score", "pos", "bio", "lemma", "head", "dep")
 TEXTS = [
     ("please send the lamp", "help", "ask", 4.0, "V V D N", "O O O B-thing"),
     ("the lamp broke", "it is lost", "moan", 1.5, "D N V", "O B-thing O"),
@@ -49,6 +50,8 @@ RECORDS: list[Record] = [
         "other_score": None if label == "moan" else 10 - score,
         "pos": pos.split(),
         "bio": bio.split(),
+        "head": [str(place) for place in range(len(text.split()))],
+        "dep": ["root", *(f"{tag.lower()}mod" for tag in pos.split()[1:])],
         "lemma": [word.lower().removesuffix("s") for word in text.split()],
     }
     for text, other, label, score, pos, bio in TEXTS
@@ -74,6 +77,7 @@ CASES: Mapping[str, Callable[[], Head]] = {
     "level of a pair in one row": lambda: Ordinal(text=BOTH, label="stars"),
     "level of a pair in towers": lambda: Ordinal(text=BOTH, label="stars", pair="towers"),
     "band of a text": lambda: Ordinal(text="text", label="score", bands=3),
+    "trees of words": lambda: Parse(words="words", dropout=0.0),
     "regress a text": lambda: Regress(text="text", value="score"),
     "regress words": lambda: Regress(words="words", value="score"),
     "regress a pair in one row": lambda: Regress(text=BOTH, value="score"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import final
 
 from polytask.config.faults import Fault, KeyPath, Place, dotted, raise_faults, shown
-from polytask.config.nodes import MAX_DEPTH, Node, parse, text_problem
+from polytask.config.nodes import MAX_DEPTH, Node, parse_node, text_problem
 from polytask.errors import ConfigError, did_you_mean
 
 MAX_BYTES = 2**20
@@ -67,7 +67,7 @@ def read_document(path: Path, overrides: Sequence[str] = ()) -> Document:
     if not text.strip():
         raise ConfigError(f"{path}:1: the file is empty.")
     faults: list[Fault] = []
-    root = parse(text, (), locate, faults)
+    root = parse_node(text, (), locate, faults)
     if root.form != "section":
         raise ConfigError(f"{root.place.text}: expected keys and values, such as 'tasks:'.")
     first_rank = text.count("\n") + 2
@@ -122,7 +122,7 @@ def _override(root: Node, override: str, rank: int, faults: list[Fault]) -> None
     except ValueError as error:
         faults.append(Fault(place, (), str(error)))
         return
-    _put(parent, parse(value, (*parent.path, index), lambda _: place, faults))
+    _put(parent, parse_node(value, (*parent.path, index), lambda _: place, faults))
 
 
 def _index(parent: Node, key: str) -> str | int:

@@ -56,7 +56,9 @@ class Node:
         return self.scalar
 
 
-def parse(text: str, path: KeyPath, locate: Callable[[int], Place], faults: list[Fault]) -> Node:
+def parse_node(
+    text: str, path: KeyPath, locate: Callable[[int], Place], faults: list[Fault]
+) -> Node:
     """The tree of a YAML text that stands at `path`; `locate` turns its line numbers into places.
 
     Faults in single values are added to `faults`; text that is no YAML, or too deep or too large

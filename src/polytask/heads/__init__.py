@@ -7,6 +7,7 @@ from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores
 from polytask.heads.lemma import Lemma
 from polytask.heads.multilabel import Multilabel
 from polytask.heads.ordinal import Ordinal
+from polytask.heads.parse import Parse
 from polytask.heads.regress import Regress
 from polytask.heads.tag import Tag
 
@@ -15,6 +16,7 @@ HEADS: Mapping[str, type[Head]] = {
     "lemma": Lemma,
     "multilabel": Multilabel,
     "ordinal": Ordinal,
+    "parse": Parse,
     "regress": Regress,
     "tag": Tag,
 }

@@ -14,7 +14,15 @@ from polytask.data.columns import LABEL, Need
 from polytask.data.records import Record
 from polytask.data.views import text_view
 from polytask.errors import ConfigError, DataError, did_you_mean
-from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores, pair_features, pool_mean
+from polytask.heads.head import (
+    IGNORE,
+    Gold,
+    PlainHead,
+    Prediction,
+    Scores,
+    pair_features,
+    pool_mean,
+)
 from polytask.heads.imbalance import (
     ClassWeights,
     check_weights,
@@ -28,7 +36,7 @@ _MANY = 20
 """With more labels than this, recall is told apart by how frequent they are in train."""
 
 
-class Classify(Head):
+class Classify(PlainHead):
     """One of several labels for a text or a pair of texts (sentiment, topic, intent, inference)."""
 
     def __init__(
@@ -118,10 +126,6 @@ class Classify(Head):
             return None
         return f"label '{label}' is not one of the labels. {did_you_mean(label, self.labels)}"
 
-    def repairs(self, record: Record) -> int:
-        """None: nothing is mended."""
-        return 0
-
     def gold(self, record: Record) -> str | None:
         """The label."""
         return cast(str | None, record.get(self.column))
@@ -178,12 +182,6 @@ class Classify(Head):
             {"label": self.labels[i], "probability": round(p, 6)}
             for i, p in zip(place.tolist(), probability.tolist(), strict=True)
         ]
-
-    def tune(
-        self, gold: Sequence[Gold | None], predicted: Sequence[Prediction]
-    ) -> Sequence[Prediction]:
-        """Nothing is fitted to dev."""
-        return predicted
 
     def score(self, gold: Sequence[Gold], predicted: Sequence[Prediction]) -> Scores:
         """Accuracy, macro F1, Matthews correlation, the table of classes, the confusion matrix.

@@ -136,6 +136,20 @@ class Head(nn.Module, ABC):
         """Counts of labels, records without any, the headline of the best constant answer."""
 
 
+class PlainHead(Head, ABC):
+    """A head that takes labels as they are given, and fits nothing to dev."""
+
+    def repairs(self, record: Record) -> int:
+        """None: nothing is mended."""
+        return 0
+
+    def tune(
+        self, gold: Sequence[Gold | None], predicted: Sequence[Prediction]
+    ) -> Sequence[Prediction]:
+        """The predictions as they are."""
+        return predicted
+
+
 def pool_mean(hidden: Tensor, mask: Tensor) -> Tensor:
     """Mean of the hidden states of real tokens: (rows, tokens, width) to (rows, width)."""
     weights = mask.unsqueeze(-1).to(hidden.dtype)  # (rows, tokens, 1)

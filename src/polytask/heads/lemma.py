@@ -15,14 +15,14 @@ from polytask.data.records import Record
 from polytask.data.views import text_view, word_spans, word_texts
 from polytask.errors import DataError
 from polytask.heads.edits import apply_script, script_of
-from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores, word_states
+from polytask.heads.head import IGNORE, Gold, PlainHead, Prediction, Scores, word_states
 from polytask.metrics.classes import accuracy
 
 _TRIES = 8
 """How many scripts, the likeliest first, are tried on a word before it stays as it is."""
 
 
-class Lemma(Head):
+class Lemma(PlainHead):
     """The lemma of each word, by a script of edits learned from train: a classification."""
 
     def __init__(
@@ -86,10 +86,6 @@ class Lemma(Head):
             return None
         return f"{num_words} words but {len(lemmas)} lemmas in column '{self.column}'"
 
-    def repairs(self, record: Record) -> int:
-        """None: nothing is mended."""
-        return 0
-
     def gold(self, record: Record) -> list[str] | None:
         """One lemma a word."""
         return cast(list[str] | None, record.get(self.column))
@@ -141,12 +137,6 @@ class Lemma(Head):
                 made = (apply_script(self.scripts[i], word) for i in best[place])
                 lemmas[place] = next(filter(None, made), word)
         return {"lemmas": lemmas, "words": words}
-
-    def tune(
-        self, gold: Sequence[Gold | None], predicted: Sequence[Prediction]
-    ) -> Sequence[Prediction]:
-        """Nothing is fitted to dev."""
-        return predicted
 
     def score(self, gold: Sequence[Gold], predicted: Sequence[Prediction]) -> Scores:
         """Accuracy of words; a cut word counts as wrong."""

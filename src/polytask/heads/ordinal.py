@@ -15,12 +15,20 @@ from polytask.data.columns import LABEL, NUMBER, Need
 from polytask.data.records import Record
 from polytask.data.views import text_view
 from polytask.errors import ConfigError, DataError, did_you_mean
-from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores, pair_features, pool_mean
+from polytask.heads.head import (
+    IGNORE,
+    Gold,
+    PlainHead,
+    Prediction,
+    Scores,
+    pair_features,
+    pool_mean,
+)
 from polytask.metrics.classes import accuracy, class_table, confusion, quadratic_kappa
 from polytask.metrics.numbers import mae
 
 
-class Ordinal(Head):
+class Ordinal(PlainHead):
     """One of several levels in an order (stars, severity, school grades) for a text or a pair.
 
     For each level but the highest it asks whether the text stands above it. `corn` asks that of the
@@ -113,10 +121,6 @@ class Ordinal(Head):
             return None
         return f"level '{level}' is not one of the levels. {did_you_mean(level, self.levels)}"
 
-    def repairs(self, record: Record) -> int:
-        """None: nothing is mended."""
-        return 0
-
     def gold(self, record: Record) -> str | None:
         """The level."""
         value = record.get(self.column)
@@ -167,12 +171,6 @@ class Ordinal(Head):
             {"label": self.levels[i], "probability": round(max(p, 0.0), 6)}
             for i, p in zip(place[:, 0].tolist(), probability[:, 0].tolist(), strict=True)
         ]
-
-    def tune(
-        self, gold: Sequence[Gold | None], predicted: Sequence[Prediction]
-    ) -> Sequence[Prediction]:
-        """Nothing is fitted to dev."""
-        return predicted
 
     def score(self, gold: Sequence[Gold], predicted: Sequence[Prediction]) -> Scores:
         """Kappa with quadratic weights, accuracy, mean distance in levels, the table of levels."""

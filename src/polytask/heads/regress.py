@@ -14,7 +14,7 @@ from polytask.data.columns import NUMBER, Need
 from polytask.data.records import Record
 from polytask.data.views import Pairing, text_view
 from polytask.errors import ConfigError, DataError
-from polytask.heads.head import Gold, Head, Prediction, Scores, pair_features, pool_mean
+from polytask.heads.head import Gold, PlainHead, Prediction, Scores, pair_features, pool_mean
 from polytask.metrics.numbers import mae, pearson, rmse, spearman
 
 _DROPOUT = 0.1
@@ -27,7 +27,7 @@ _LOG_VARIANCE = 8.0
 """The largest logarithm of a predicted variance, up or down, in standard deviations."""
 
 
-class Regress(Head):
+class Regress(PlainHead):
     """One or several numbers for a text or a pair (intensity, similarity, urgency)."""
 
     def __init__(
@@ -117,10 +117,6 @@ class Regress(Head):
                 return f"{number} in column '{column}' is out of `bounds: {self.bounds}`"
         return None
 
-    def repairs(self, record: Record) -> int:
-        """None: nothing is mended."""
-        return 0
-
     def gold(self, record: Record) -> list[float] | None:
         """The numbers, nan where one is missing."""
         numbers = self._numbers(record)
@@ -187,12 +183,6 @@ class Regress(Head):
         if len(self.columns) == 1:
             return {noun: rounded[0]}
         return {f"{noun}s": dict(zip(self.columns, rounded, strict=True))}
-
-    def tune(
-        self, gold: Sequence[Gold | None], predicted: Sequence[Prediction]
-    ) -> Sequence[Prediction]:
-        """Nothing is fitted to dev."""
-        return predicted
 
     def score(self, gold: Sequence[Gold], predicted: Sequence[Prediction]) -> Scores:
         """Pearson, Spearman, mean absolute and root mean squared error; means over numbers."""
