@@ -30,7 +30,7 @@ REST: dict[str, object] = {
     },
     "train": {"max_steps": 2, "device": "cpu"},
 }
-KINDS = ("classify", "lemma", "multilabel", "ordinal", "parse", "regress", "tag")
+KINDS = ("classify", "lemma", "multilabel", "ordinal", "parse", "regress", "spans", "tag")
 
 
 def blocks(text: str, language: str) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polytask.data.columns import LABEL, LABELS, NUMBER, TEXT, WORDS, ColumnType
+from polytask.data.columns import LABEL, LABELS, NUMBER, SPAN, SPANS, TEXT, WORDS, ColumnType
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,17 @@ from polytask.data.columns import LABEL, LABELS, NUMBER, TEXT, WORDS, ColumnType
         (LABEL, True, "true"),
         (LABELS, ["a", 2, False], ["a", "2", "false"]),
         (LABELS, [], []),
+        (
+            SPAN,
+            {"start": 0, "end": 2, "value": 7},
+            {"start": 0, "end": 2, "label": None, "text": None},
+        ),
+        (
+            SPANS,
+            [{"start": 1, "end": 2, "name": "city", "text": "x"}],
+            [{"start": 1, "end": 2, "label": "city", "text": "x"}],
+        ),
+        (SPANS, [], []),
         (NUMBER, 3, 3.0),
         (NUMBER, -0.5, -0.5),
     ],
@@ -48,6 +59,19 @@ def test_a_fitting_value_is_taken(kind: ColumnType, raw: object, value: object) 
             [2.0],
             "item 1: expected a label (text, a whole number or a boolean), got the number 2.0",
         ),
+        (SPAN, [0, 2], "expected an object with `start` and `end`, got a list"),
+        (SPAN, {"start": 0}, "`end`: expected a place in the text, from 0, got nothing"),
+        (
+            SPAN,
+            {"start": -1, "end": 2},
+            "`start`: expected a place in the text, from 0, got the number -1",
+        ),
+        (
+            SPAN,
+            {"start": True, "end": 2},
+            "`start`: expected a place in the text, from 0, got the boolean true",
+        ),
+        (SPANS, [{"start": 2, "end": 2}], "item 1: ends at 2, before it has begun at 2"),
         (NUMBER, "3", "expected a number, got the text '3'"),
         (NUMBER, False, "expected a number, got the boolean false"),
         (NUMBER, math.nan, "is not finite: nan"),

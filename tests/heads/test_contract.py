@@ -23,11 +23,12 @@ from polytask.heads.multilabel import Multilabel
 from polytask.heads.ordinal import Ordinal
 from polytask.heads.parse import Parse
 from polytask.heads.regress import Regress
+from polytask.heads.spans import Spans
 from polytask.heads.tag import Tag
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task, make_pass
 
-LABELS = ("label", "labels", "stars", "score", "other_score", "pos", "bio", "lemma", "head", "dep")
+TEXT_COLUMNS = ("text", "words", "other")
 TEXTS = [
     ("please send the lamp", "help", "ask", 4.0, "V V D N", "O O O B-thing"),
     ("the lamp broke", "it is lost", "moan", 1.5, "D N V", "O B-thing O"),
@@ -52,6 +53,12 @@ RECORDS: list[Record] = [
         "bio": bio.split(),
         "head": [str(place) for place in range(len(text.split()))],
         "dep": ["root", *(f"{tag.lower()}mod" for tag in pos.split()[1:])],
+        "spans": [
+            {"start": text.index(word), "end": end, "label": name, "text": None}
+            for word, name in (("lamp", "thing"), ("Ann", "who"), ("在", "verb"), ("灯", "thing"))
+            if word in text
+            for end in (text.index(word) + len(word), len(text))
+        ],
         "lemma": [word.lower().removesuffix("s") for word in text.split()],
     }
     for text, other, label, score, pos, bio in TEXTS
@@ -89,6 +96,8 @@ CASES: Mapping[str, Callable[[], Head]] = {
     "regress with a spread": lambda: Regress(
         text="text", value=["score", "other_score"], loss="gaussian"
     ),
+    "spans of a text": lambda: Spans(text="text"),
+    "spans of words": lambda: Spans(words="words", tags="bio"),
     "tag words": lambda: Tag(words="words", tags="pos"),
     "tag entities": lambda: Tag(words="words", tags="bio"),
     "tag several columns": lambda: Tag(words="words", tags=["pos", "bio"]),
@@ -114,7 +123,7 @@ def model_of(case: str, encoder: Encoder) -> MultiTaskModel:
 
 
 def unlabelled(record: Record) -> Record:
-    return {column: value for column, value in record.items() if column not in LABELS}
+    return {column: value for column, value in record.items() if column in TEXT_COLUMNS}
 
 
 def pass_of(model: MultiTaskModel, records: Sequence[Record], *, with_targets: bool = True) -> Pass:

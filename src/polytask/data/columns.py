@@ -3,8 +3,16 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import pyarrow as pa
+
+_T = TypeVar("_T")
+
+_LABEL_KEYS = ("label", "type", "name")
+_SPAN_ARROW = pa.struct(
+    [("start", pa.int64()), ("end", pa.int64()), ("label", pa.string()), ("text", pa.string())]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,7 @@ def _number(value: object) -> float:
     return number
 
 
-def _items(value: object, noun: str, parse: Callable[[object], str]) -> list[str]:
+def _items(value: object, noun: str, parse: Callable[[object], _T]) -> list[_T]:
     if not isinstance(value, list):
         raise ValueError(f"expected a list of {noun}, got {describe(value)}")
     items = []
@@ -104,6 +112,31 @@ def _sound(text: str) -> str:
             half = f"\\u{ord(text[fault.start]):04x}"
             raise ValueError(f"holds half a surrogate pair: {half}") from None
     return text
+
+
+def _span(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise ValueError(f"expected an object with `start` and `end`, got {describe(value)}")
+    ends = [value.get(key) for key in ("start", "end")]
+    for key, place in zip(("start", "end"), ends, strict=True):
+        if isinstance(place, bool) or not isinstance(place, int) or place < 0:
+            found = "nothing" if place is None else describe(place)
+            raise ValueError(f"`{key}`: expected a place in the text, from 0, got {found}")
+    start, end = cast(list[int], ends)
+    if end <= start:
+        raise ValueError(f"ends at {end}, before it has begun at {start}")
+    label = next((value[key] for key in _LABEL_KEYS if value.get(key) is not None), None)
+    text = value.get("text")
+    return {
+        "start": start,
+        "end": end,
+        "label": None if label is None else _label(label),
+        "text": None if text is None else _text(text),
+    }
+
+
+def _spans(value: object) -> list[dict[str, object]]:
+    return _items(value, "spans", _span)
 
 
 def _number_cell(cell: str) -> object:
@@ -138,6 +171,12 @@ LABEL = ColumnType("label", pa.string(), _label)
 
 LABELS = ColumnType("labels", pa.list_(pa.string()), _labels, str.split)
 """The names of any number of classes, also of none."""
+
+SPAN = ColumnType("span", _SPAN_ARROW, _span)
+"""A stretch of a text: characters `start` to before `end`, and perhaps its `label` and `text`."""
+
+SPANS = ColumnType("spans", pa.list_(_SPAN_ARROW), _spans)
+"""Any number of stretches of a text, also none."""
 
 NUMBER = ColumnType("number", pa.float64(), _number, _number_cell)
 """A finite number."""

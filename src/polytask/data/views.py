@@ -34,6 +34,11 @@ class View(ABC):
     def name(self) -> str:
         """What tells this view from others of the same data set."""
 
+    @property
+    @abstractmethod
+    def has_words(self) -> bool:
+        """Whether the first segment of a row is made of words, so that they have places in it."""
+
     @abstractmethod
     def rows(self, record: Record, cleaning: Cleaning | None) -> list[Row]:
         """The encoder rows of one record, in order."""
@@ -52,22 +57,31 @@ def count_changes(records: Records, view: View, cleaning: Cleaning) -> Counter[s
 
 @dataclass(frozen=True, slots=True)
 class TextView(View):
-    """One text or a pair of texts, raw or split into words; a pair in one row or in two towers."""
+    """One text or a pair of texts, raw or split into words; a pair in one row or in two towers.
+
+    `is_split`: rows are made of words; `is_raw`: the columns hold texts, which are split here.
+    """
 
     columns: tuple[str, ...]
     is_split: bool = False
     has_towers: bool = False
+    is_raw: bool = False
 
     @property
     def needs(self) -> Mapping[str, Need]:
         """One text column or two."""
-        kind = WORDS if self.is_split else TEXT
+        kind = WORDS if self.is_split and not self.is_raw else TEXT
         return {column: Need(kind, required=True) for column in self.columns}
 
     @property
     def name(self) -> str:
-        """The columns, and whether they are encoded apart."""
-        return ("|" if self.has_towers else "+").join(self.columns)
+        """The columns, whether they are encoded apart and whether they are split here."""
+        return ("|" if self.has_towers else "+").join(self.columns) + "/words" * self.is_raw
+
+    @property
+    def has_words(self) -> bool:
+        """Whether rows are made of words."""
+        return self.is_split
 
     def rows(self, record: Record, cleaning: Cleaning | None) -> list[Row]:
         """One row of one or two segments, or one row for each tower."""
@@ -87,9 +101,16 @@ def _cleaned(text: str, cleaning: Cleaning | None) -> str:
 
 
 def text_view(
-    text: str | list[str] | None, words: str | list[str] | None, pair: Pairing = "cross"
+    text: str | list[str] | None,
+    words: str | list[str] | None,
+    pair: Pairing = "cross",
+    *,
+    split: bool = False,
 ) -> TextView:
-    """The view that the keys `text`, `words` and `pair` of a task describe. Raises ConfigError."""
+    """The view that the keys `text`, `words` and `pair` of a task describe.
+
+    `split` splits texts into words. Raises ConfigError.
+    """
     given = words if text is None else text
     if given is None or (text is not None and words is not None):
         raise ConfigError("name the column to read: either `text:` or `words:`")
@@ -98,7 +119,10 @@ def text_view(
         raise ConfigError(f"`{'text' if words is None else 'words'}:` takes one column or two")
     if pair != "cross" and len(columns) == 1:
         raise ConfigError(f"`pair: {pair}` needs two columns")
-    return TextView(columns, is_split=words is not None, has_towers=pair != "cross")
+    is_raw = split and words is None
+    return TextView(
+        columns, is_split=is_raw or words is not None, has_towers=pair != "cross", is_raw=is_raw
+    )
 
 
 def word_texts(value: object) -> list[str]:

@@ -9,6 +9,7 @@ from polytask.heads.multilabel import Multilabel
 from polytask.heads.ordinal import Ordinal
 from polytask.heads.parse import Parse
 from polytask.heads.regress import Regress
+from polytask.heads.spans import Spans
 from polytask.heads.tag import Tag
 
 HEADS: Mapping[str, type[Head]] = {
@@ -18,6 +19,7 @@ HEADS: Mapping[str, type[Head]] = {
     "ordinal": Ordinal,
     "parse": Parse,
     "regress": Regress,
+    "spans": Spans,
     "tag": Tag,
 }
 

@@ -17,7 +17,7 @@ from polytask.metrics.table import Row, Table
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """An entity: its type, its first word and the word after its last, counted from 0."""
+    """An entity: its type, its first word (or character) and the one after its last, from 0."""
 
     label: str
     start: int
@@ -96,16 +96,21 @@ def repair_bio(tags: Sequence[str]) -> tuple[list[str], int]:
 
 
 def entity_table(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str | None]]) -> Table:
-    """Precision, recall, F1 and support of each type of entity, and their micro average.
-
-    A predicted entity is right if a gold one has its type, its first and its last word. 0 / 0 is
-    0; without any sentence the average is nan.
-    """
+    """`span_table` of the entities that word labels spell."""
     if list(map(len, gold)) != list(map(len, predicted)):
         raise ValueError("gold and predicted sentences differ in number or length")
+    return span_table(list(map(spans_of, gold)), list(map(spans_of, predicted)))
+
+
+def span_table(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]]) -> Table:
+    """Precision, recall, F1 and support of each type of span, and their micro average.
+
+    A predicted span is right if a gold one of the same text has its type and both its ends. 0 / 0
+    is 0; without any text the average is nan.
+    """
     num_right, num_found, num_gold = Counter[str](), Counter[str](), Counter[str]()
-    for tags, answers in zip(gold, predicted, strict=True):
-        truth, found = set(spans_of(tags)), set(spans_of(answers))
+    for some, answers in zip(gold, predicted, strict=True):
+        truth, found = set(some), set(answers)
         num_right.update(span.label for span in truth & found)
         num_found.update(span.label for span in found)
         num_gold.update(span.label for span in truth)

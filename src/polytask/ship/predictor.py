@@ -161,7 +161,7 @@ class Predictor:
 
     def _readings(self, tasks: Sequence[Task]) -> list[_Reading]:
         readings: list[_Reading] = []
-        for task in sorted(tasks, key=lambda one: not _reads_words(one)):
+        for task in sorted(tasks, key=lambda one: not one.head.view.has_words):
             view, cleaning = task.head.view, self._experiment.data[task.data].clean
             same = next((r for r in readings if (r.view, r.cleaning) == (view, cleaning)), None)
             if same is None:

@@ -1,0 +1,289 @@
+"""`kind: spans`: stretches of a text, each with a type; they may lie in one another or overlap."""
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import Annotated, Literal, cast
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as nnf
+
+from polytask.data.batching import NO_WORD, Inputs
+from polytask.data.columns import LABELS, SPANS, Need
+from polytask.data.records import Record
+from polytask.data.views import text_view, word_spans
+from polytask.errors import ConfigError, DataError, did_you_mean
+from polytask.heads.biaffine import Biaffine
+from polytask.heads.head import PlainHead, Prediction, Scores, word_states
+from polytask.metrics.entities import Span, bio_fault, span_table, spans_of
+
+Overlap = Literal["none", "nested", "crossing"]
+"""How spans of one text may share characters."""
+
+_NEVER = -1e4
+"""The score of a pair of words that is no span: it must stay finite, in bf16 too."""
+
+_LONGEST = 16
+"""From this many words on, spans count as equally long."""
+
+
+class Spans(PlainHead):
+    """Entities, also nested and overlapping ones: a score for each pair of first and last word.
+
+    Sources: Yu, Bohnet and Poesio, "Named Entity Recognition as Dependency Parsing" (ACL 2020); the
+    loss is that of Su et al., "ZLPR: A Novel Loss for Multi-label Classification" (2022).
+    """
+
+    def __init__(
+        self,
+        *,
+        text: str | None = None,
+        words: str | None = None,
+        spans: str | None = None,
+        tags: str | None = None,
+        inner_width: Annotated[int, Field(ge=1, le=1024)] = 128,
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
+    ) -> None:
+        super().__init__()
+        self.view = text_view(text, words, split=True)
+        if spans is not None and words is not None:
+            raise ConfigError("`spans:` are stretches of a `text:`. Of `words:` name the `tags:`")
+        if tags is not None and text is not None:
+            raise ConfigError("`tags:` are labels of `words:`. Of a `text:` name the `spans:`")
+        self.source = self.view.columns[0]
+        self.has_tags = words is not None
+        self.column = (tags or "tags") if self.has_tags else (spans or "spans")
+        self.inner_width = inner_width
+        self.share = dropout
+        self.dropout = nn.Dropout(dropout)
+        self.labels: list[str] = []
+        self.overlap: Overlap = "none"
+
+    @property
+    def needs(self) -> Mapping[str, Need]:
+        """The column of spans or of BIO labels."""
+        return {self.column: Need(LABELS if self.has_tags else SPANS, required=False)}
+
+    @property
+    def headline(self) -> str:
+        """F1 of spans with the right type and ends."""
+        return "span_f1"
+
+    def fit(self, records: Iterable[Record]) -> list[str]:
+        """Learns the types, and whether spans of a text share words."""
+        counts, overlaps = Counter[str](), set[Overlap]()
+        num_cut = 0
+        for record in records:
+            spans = self.gold(record) or []
+            counts.update(span.label for span in spans)
+            overlaps |= {overlap_of(*pair) for pair in combinations(spans, 2)}
+            _, offsets = word_spans(record[self.source])
+            num_cut += sum(not _meets(span, offsets) for span in spans)
+        if not counts:
+            raise DataError(f"column '{self.column}' holds no span")
+        self.labels = sorted(counts)
+        self.overlap = next(kind for kind in _LOOSEST_FIRST if kind in {*overlaps, "none"})
+        warnings = [f"span type '{name}' is seen once" for name in self.labels if counts[name] == 1]
+        cut = f"{num_cut} spans begin or end inside a word; they are learned as whole words"
+        return warnings + [cut] * bool(num_cut)
+
+    def facts(self) -> dict[str, object]:
+        """The types, and whether spans share words."""
+        return {"labels": self.labels, "overlap": self.overlap}
+
+    def restore(self, facts: Mapping[str, object]) -> None:
+        """Takes back types and overlap."""
+        self.labels = list(cast(list[str], facts["labels"]))
+        self.overlap = cast(Overlap, facts["overlap"])
+
+    def attach(self, width: int) -> None:
+        """A biaffine layer, and a score for each length of a span."""
+        self.pairs = Biaffine(
+            width, inner=self.inner_width, labels=len(self.labels), dropout=self.share
+        )
+        self.lengths = nn.Parameter(torch.zeros(_LONGEST + 1, len(self.labels)))
+        self.index = {label: i for i, label in enumerate(self.labels)}
+
+    def problem(self, record: Record) -> str | None:
+        """A span outside of its text, one whose text stands elsewhere, an unknown type."""
+        value = record.get(self.column)
+        if value is None:
+            return None
+        text, offsets = word_spans(record[self.source])
+        fault = self._tag_fault(value, len(offsets)) if self.has_tags else span_fault(text, value)
+        unknown = [] if fault else [s.label for s in self.gold(record) or [] if not self._knows(s)]
+        if not unknown:
+            return fault
+        hint = did_you_mean(unknown[0], self.labels)
+        return f"span type '{unknown[0]}' is not one of the types. {hint}"
+
+    def gold(self, record: Record) -> list[Span] | None:
+        """The spans, in characters."""
+        value = record.get(self.column)
+        if value is None:
+            return None
+        if not self.has_tags:
+            return spans_in(value)
+        _, offsets = word_spans(record[self.source])
+        return [
+            Span(span.label, offsets[span.start][0], offsets[span.end - 1][1])
+            for span in spans_of(cast(list[str], value))
+        ]
+
+    def targets(self, records: Sequence[Record], inputs: Inputs) -> dict[str, Tensor]:
+        """spans: (records, words, words, types), of first and last word; is_known: (records,)."""
+        num_rows, num_words = inputs.word_starts.shape
+        spans = torch.zeros(num_rows, num_words, num_words, len(self.labels), dtype=torch.bool)
+        there = inputs.word_starts != NO_WORD  # (records, words)
+        golds = [self.gold(record) for record in records]
+        for row, (record, gold) in enumerate(zip(records, golds, strict=True)):
+            _, offsets = word_spans(record[self.source])
+            for span in gold or []:
+                first, last = words_of(span, offsets)
+                if last < num_words and there[row, first] and there[row, last]:
+                    spans[row, first, last, self.index[span.label]] = True
+        return {"spans": spans, "is_known": torch.tensor([gold is not None for gold in golds])}
+
+    def count(self, targets: Mapping[str, Tensor]) -> int:
+        """Records with spans or known to have none."""
+        return int(targets["is_known"].sum())
+
+    def forward(self, hidden: Tensor, inputs: Inputs) -> Tensor:
+        """Score of each span, above 0 if it is one: (records, first words, last words, types)."""
+        words = self.dropout(word_states(hidden, inputs))  # (records, words, width)
+        places = torch.arange(words.shape[1], device=words.device)  # (words,)
+        length = (places - places.unsqueeze(1)).clamp(0, _LONGEST)  # (first words, last words)
+        scores: Tensor = self.pairs(words, words) + self.lengths[length]
+        there = inputs.word_starts != NO_WORD  # (records, words)
+        may_be = (there.unsqueeze(2) & there.unsqueeze(1)).triu()  # (records, words, words)
+        return scores.masked_fill(~may_be.unsqueeze(3), _NEVER)
+
+    def loss(self, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+        """For each type log(1 + sum of exp(s) of wrong spans) + log(1 + sum of exp(-s) of gold)."""
+        known = targets["is_known"]  # (records,)
+        scores, gold = logits.float()[known].flatten(1, 2), targets["spans"][known].flatten(1, 2)
+        return zlpr(scores, gold).sum()
+
+    def decode(self, logits: Tensor, records: Sequence[Record], inputs: Inputs) -> list[Prediction]:
+        """`{"spans": [{"label", "text", "start", "end", "probability"}]}` in order of the text.
+
+        Of spans that share words in a way that train never shows the likelier stays.
+        """
+        scores = logits.float().cpu()
+        return [self._prediction(*each) for each in zip(records, scores, strict=True)]
+
+    def _prediction(self, record: Record, scores: Tensor) -> Prediction:
+        text, offsets = word_spans(record[self.source])
+        found = scores.flatten()
+        best, places = found.topk(min(len(offsets) * len(self.labels), len(found)))
+        kept: dict[Span, float] = {}
+        for score, place in zip(best.tolist(), places.tolist(), strict=True):
+            if score <= 0:
+                break
+            pair, label = divmod(place, len(self.labels))
+            first, last = divmod(pair, scores.shape[1])
+            span = Span(self.labels[label], offsets[first][0], offsets[last][1])
+            if all(self._allows(span, other) for other in kept):
+                kept[span] = score
+        shown = [
+            {
+                "label": span.label,
+                "text": text[span.start : span.end],
+                "start": span.start,
+                "end": span.end,
+                "probability": round(torch.tensor(kept[span]).sigmoid().item(), 6),
+            }
+            for span in sorted(kept, key=lambda one: (one.start, -one.end, one.label))
+        ]
+        return {"spans": shown}
+
+    def score(self, gold: Sequence[object], predicted: Sequence[Prediction]) -> Scores:
+        """Micro F1, precision and recall of spans; type and both ends must be right."""
+        answers = [spans_in(prediction["spans"]) for prediction in predicted]
+        table = span_table(cast(Sequence[list[Span]], gold), answers)
+        micro = table.average("micro")
+        metrics = {"span_f1": micro.f1, "precision": micro.precision, "recall": micro.recall}
+        return Scores(metrics, len(gold), table)
+
+    def label_counts(self, records: Iterable[Record]) -> tuple[dict[str, int], int, float]:
+        """Counts of types, records without spans given, 0: no span is right everywhere."""
+        counts: Counter[str] = Counter()
+        missing = 0
+        for record in records:
+            spans = self.gold(record)
+            missing += spans is None
+            counts.update(span.label for span in spans or [])
+        return dict(counts.most_common()), missing, 0.0
+
+    def _allows(self, span: Span, other: Span) -> bool:
+        return _LOOSEST_FIRST.index(overlap_of(span, other)) >= _LOOSEST_FIRST.index(self.overlap)
+
+    def _knows(self, span: Span) -> bool:
+        return span.label in self.labels
+
+    def _tag_fault(self, value: object, num_words: int) -> str | None:
+        tags = cast(list[str], value)
+        if len(tags) != num_words:
+            return f"{num_words} words but {len(tags)} labels in column '{self.column}'"
+        return bio_fault(tags)
+
+
+_LOOSEST_FIRST: Sequence[Overlap] = ("crossing", "nested", "none")
+
+
+def overlap_of(one: Span, other: Span) -> Overlap:
+    """How two spans share words."""
+    if one.end <= other.start or other.end <= one.start:
+        return "none"
+    is_inside = one.start >= other.start and one.end <= other.end
+    holds = one.start <= other.start and one.end >= other.end
+    return "nested" if is_inside or holds else "crossing"
+
+
+def spans_in(value: object) -> list[Span]:
+    """The spans of a value of a span column, or of a prediction."""
+    return [
+        Span(cast(str, one["label"]), cast(int, one["start"]), cast(int, one["end"]))
+        for one in cast(Sequence[Mapping[str, object]], value)
+    ]
+
+
+def span_fault(text: str, value: object) -> str | None:
+    """A span without a type or outside of its text, or one that is not the text it says it is."""
+    for place, one in enumerate(cast(Sequence[Mapping[str, object]], value), 1):
+        start, end = cast(int, one["start"]), cast(int, one["end"])
+        if one["label"] is None:
+            return f"span {place}: has no `label`"
+        if end > len(text):
+            return f"span {place}: ends at {end}, but the text has {len(text)} characters"
+        if one["text"] is not None and one["text"] != text[start:end]:
+            return f"span {place}: characters {start} to {end} are '{text[start:end]}'"
+    return None
+
+
+def words_of(span: Span, offsets: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """First and last of the words that a span covers, whole or in part."""
+    first = bisect_right([end for _, end in offsets], span.start)
+    last = bisect_left([start for start, _ in offsets], span.end) - 1
+    return first, max(first, last)
+
+
+def zlpr(scores: Tensor, is_right: Tensor) -> Tensor:
+    """log(1 + sum of exp(s) where wrong) + log(1 + sum of exp(-s) where right).
+
+    (records, pairs, types) to (records, types).
+    """
+    signed = torch.where(is_right, -scores, scores)  # (records, pairs, types)
+    right, wrong = (
+        nnf.pad(signed.masked_fill(is_other, -torch.inf), (0, 0, 1, 0)).logsumexp(1)
+        for is_other in (~is_right, is_right)
+    )
+    return right + wrong
+
+
+def _meets(span: Span, offsets: Sequence[tuple[int, int]]) -> bool:
+    first, last = words_of(span, offsets)
+    return last < len(offsets) and (offsets[first][0], offsets[last][1]) == (span.start, span.end)
