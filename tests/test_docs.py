@@ -30,7 +30,7 @@ REST: dict[str, object] = {
     },
     "train": {"max_steps": 2, "device": "cpu"},
 }
-KINDS = ("classify", "lemma", "multilabel", "ordinal", "parse", "regress", "spans", "tag")
+KINDS = ("classify", "lemma", "multilabel", "ordinal", "parse", "regress", "relate", "spans", "tag")
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -105,7 +105,7 @@ def test_a_kind_of_task_reads_and_answers_as_the_page_shows(kind: str, tmp_path:
 
     train(experiment, out=tmp_path / "run", console=silent())
 
-    given = load(tmp_path / "run")(asked)
+    given = load(tmp_path / "run")(json.loads(asked) if asked.startswith("{") else asked)
     assert given.keys() == shown.keys()
     assert list(given[task]) == list(shown[task])
     assert given[task].get("words") == shown[task].get("words")

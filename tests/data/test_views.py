@@ -1,7 +1,16 @@
 import pytest
 
 from polytask.data.cleaning import Cleaning
-from polytask.data.views import Pairing, TextView, text_view, word_spans, word_texts
+from polytask.data.columns import TEXT
+from polytask.data.views import (
+    OPENING,
+    MarkedView,
+    Pairing,
+    TextView,
+    text_view,
+    word_spans,
+    word_texts,
+)
 from polytask.errors import ConfigError
 
 RECORD = {"a": "one  two", "b": "three", "w": ["one", "two"]}
@@ -68,3 +77,36 @@ def test_words_are_split_from_raw_text_at_prediction() -> None:
 def test_words_are_found_in_raw_text_and_in_joined_words() -> None:
     assert word_spans("a  bc") == ("a  bc", [(0, 1), (3, 5)])
     assert word_spans(["a", "bc"]) == ("a bc", [(0, 1), (2, 4)])
+
+
+def test_a_text_may_be_split_here_and_says_so_in_its_name() -> None:
+    view = text_view("a", None, split=True)
+
+    assert view.rows({"a": "one two，三"}, None) == [(["one", "two", "，", "三"],)]
+    assert (view.name, view.has_words) == ("a/words", True)
+    assert view.needs["a"].type is TEXT
+    assert text_view(None, "w", split=True) == text_view(None, "w")
+
+
+def marked(first: tuple[int, int], second: tuple[int, int], kind: str | None = None) -> list[str]:
+    ends = [
+        {"start": start, "end": end, "label": kind, "text": None} for start, end in (first, second)
+    ]
+    view = MarkedView("text", ("e1", "e2"))
+    record = {"text": "Ann &amp; Bob met", "e1": ends[0], "e2": ends[1]}
+    ((pieces,),) = view.rows(record, Cleaning(html=True))
+    return list(pieces)
+
+
+def test_spans_are_marked_with_their_types_and_only_the_text_is_cleaned() -> None:
+    assert marked((0, 3), (10, 13)) == ["", "@", "Ann", "@", " & ", "#", "Bob", "#", " met"]
+    assert marked((10, 13), (0, 3), "man") == [
+        *("", "# ^ man ^", "Ann", "#", " & "),
+        *("@ * man *", "Bob", "@", " met"),
+    ]
+
+
+def test_the_marks_that_open_are_where_they_are_said_to_be() -> None:
+    for pieces in (marked((0, 3), (10, 13)), marked((4, 9), (0, 3)), marked((14, 17), (10, 13))):
+        assert {pieces[place] for place in OPENING} == {"@", "#"}
+        assert len(pieces) == 9

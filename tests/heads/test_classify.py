@@ -34,7 +34,7 @@ def test_labels_are_learned_in_alphabetical_order() -> None:
 
     warnings = head.fit(rows("no", "yes", None, "no", "maybe", "yes"))
 
-    assert head.labels == ["maybe", "no", "yes"]
+    assert head.one.labels == ["maybe", "no", "yes"]
     assert warnings == ["label 'maybe' is seen once"]
 
 
@@ -45,7 +45,7 @@ def test_given_labels_keep_their_order_and_others_are_refused() -> None:
     with pytest.raises(DataError) as fault:
         head.fit(rows("no", "yess"))
 
-    assert head.labels == ["yes", "no", "never"]
+    assert head.one.labels == ["yes", "no", "never"]
     assert str(fault.value) == (
         "label 'yess' is not given. Did you mean 'yes'? Known: yes, no, never."
     )

@@ -23,12 +23,13 @@ from polytask.heads.multilabel import Multilabel
 from polytask.heads.ordinal import Ordinal
 from polytask.heads.parse import Parse
 from polytask.heads.regress import Regress
+from polytask.heads.relate import Relate
 from polytask.heads.spans import Spans
 from polytask.heads.tag import Tag
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task, make_pass
 
-TEXT_COLUMNS = ("text", "words", "other")
+TEXT_COLUMNS = ("text", "words", "other", "e1", "e2")
 TEXTS = [
     ("please send the lamp", "help", "ask", 4.0, "V V D N", "O O O B-thing"),
     ("the lamp broke", "it is lost", "moan", 1.5, "D N V", "O B-thing O"),
@@ -45,6 +46,8 @@ RECORDS: list[Record] = [
         "words": text.split(),
         "other": other,
         "label": label,
+        "e1": {"start": 0, "end": text.index(" "), "label": "first", "text": None},
+        "e2": {"start": text.rindex(" ") + 1, "end": len(text), "label": None, "text": None},
         "labels": [label, *(["long"] if len(text) > 15 else [])] if label != "moan" else [],
         "stars": str(round(score)),
         "score": score,
@@ -96,6 +99,7 @@ CASES: Mapping[str, Callable[[], Head]] = {
     "regress with a spread": lambda: Regress(
         text="text", value=["score", "other_score"], loss="gaussian"
     ),
+    "relation of two spans": lambda: Relate(none="ask"),
     "spans of a text": lambda: Spans(text="text"),
     "spans of words": lambda: Spans(words="words", tags="bio"),
     "tag words": lambda: Tag(words="words", tags="pos"),

@@ -35,5 +35,5 @@ def _key(record: Record, columns: Sequence[str]) -> int:
 
 
 def _text(value: object) -> str:
-    text = value if isinstance(value, str) else "".join(map(str, value))  # type: ignore[call-overload]
-    return "".join(str(text).casefold().split())
+    parts = value if isinstance(value, list) else [value]
+    return "".join("".join(map(str, parts)).casefold().split())

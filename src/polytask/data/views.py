@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from polytask.data.cleaning import Cleaning, clean
-from polytask.data.columns import TEXT, WORDS, Need
+from polytask.data.columns import SPAN, TEXT, WORDS, Need
 from polytask.data.records import Record, Records
 from polytask.data.words import joined_spans, split_words
 from polytask.errors import ConfigError
@@ -17,6 +17,12 @@ Segment = str | list[str]
 
 Row = tuple[Segment, ...]
 """The one or two segments of an encoder row."""
+
+_MARKS = (("@", "*"), ("#", "^"))
+"""Of the first and the second span: what stands around it, and around its type."""
+
+OPENING = (1, 5)
+"""The pieces of a marked row that open its two spans, in the order of the text."""
 
 Pairing = Literal["cross", "towers", "cosine"]
 
@@ -48,9 +54,9 @@ def count_changes(records: Records, view: View, cleaning: Cleaning) -> Counter[s
     """How often each option of `clean:` had an effect on the texts that a view reads."""
     changes: Counter[str] = Counter()
     for some in records.batches(list(view.needs)):
-        for record in some:
-            for value in record.values():
-                for text in [value] if isinstance(value, str) else cast(list[str], value):
+        for value in (value for record in some for value in record.values()):
+            for text in value if isinstance(value, list) else [value]:
+                if isinstance(text, str):
                     changes += clean(text, cleaning).changes
     return changes
 
@@ -92,6 +98,55 @@ class TextView(View):
         if not self.is_split:
             return _cleaned(cast(str, value), cleaning)
         return [_cleaned(word, cleaning) for word in word_texts(value)]
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedView(View):
+    """One text with two of its spans between marks: a row of pieces, the marks among them.
+
+    The marks hold the type of a span if it has one: `@ * city * Oslo @`, `# ^ person ^ Ann #`.
+    Source: Zhou and Chen, "An Improved Baseline for Sentence-level Relation Extraction" (AACL
+    2022).
+    """
+
+    text: str
+    spans: tuple[str, str]
+
+    @property
+    def needs(self) -> Mapping[str, Need]:
+        """The text and its spans."""
+        return {
+            self.text: Need(TEXT, required=True),
+            **{span: Need(SPAN, required=True) for span in self.spans},
+        }
+
+    @property
+    def name(self) -> str:
+        """The text, and which spans are marked."""
+        return f"{self.text}[{','.join(self.spans)}]"
+
+    @property
+    def has_words(self) -> bool:
+        """Pieces have places like words."""
+        return True
+
+    def rows(self, record: Record, cleaning: Cleaning | None) -> list[Row]:
+        """One row of nine pieces, of which `OPENING` are the marks before the spans, as they come.
+
+        What stands before the first span, between them and behind the second may be empty.
+        """
+        text = cast(str, record[self.text])
+        spans = [cast(Mapping[str, object], record[span]) for span in self.spans]
+        pieces: list[str] = []
+        position = 0
+        for i in sorted((0, 1), key=lambda i: (spans[i]["start"], spans[i]["end"])):
+            start, end = cast(int, spans[i]["start"]), cast(int, spans[i]["end"])
+            outer, inner = _MARKS[i]
+            kind = f" {inner} {spans[i]['label']} {inner}" if spans[i].get("label") else ""
+            pieces += [_cleaned(text[position:start], cleaning), outer + kind]
+            pieces += [_cleaned(text[start:end], cleaning), outer]
+            position = end
+        return [([*pieces, _cleaned(text[position:], cleaning)],)]
 
 
 def _cleaned(text: str, cleaning: Cleaning | None) -> str:

@@ -9,6 +9,7 @@ from polytask.heads.multilabel import Multilabel
 from polytask.heads.ordinal import Ordinal
 from polytask.heads.parse import Parse
 from polytask.heads.regress import Regress
+from polytask.heads.relate import Relate
 from polytask.heads.spans import Spans
 from polytask.heads.tag import Tag
 
@@ -19,6 +20,7 @@ HEADS: Mapping[str, type[Head]] = {
     "ordinal": Ordinal,
     "parse": Parse,
     "regress": Regress,
+    "relate": Relate,
     "spans": Spans,
     "tag": Tag,
 }

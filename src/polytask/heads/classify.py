@@ -1,21 +1,16 @@
 """`kind: classify`: one of several labels for a text or a pair."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Literal, cast
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as nnf
 
 from polytask.data.batching import Inputs
 from polytask.data.columns import LABEL, Need
 from polytask.data.records import Record
 from polytask.data.views import text_view
-from polytask.errors import ConfigError, DataError, did_you_mean
 from polytask.heads.head import (
-    IGNORE,
     Gold,
     PlainHead,
     Prediction,
@@ -23,13 +18,8 @@ from polytask.heads.head import (
     pair_features,
     pool_mean,
 )
-from polytask.heads.imbalance import (
-    ClassWeights,
-    check_weights,
-    log_priors,
-    recall_by_frequency,
-    weights_of,
-)
+from polytask.heads.imbalance import ClassWeights, recall_by_frequency
+from polytask.heads.one_label import OneLabel
 from polytask.metrics.classes import accuracy, class_table, confusion, macro_f1, matthews
 
 _MANY = 20
@@ -56,26 +46,22 @@ class Classify(PlainHead):
     ) -> None:
         super().__init__()
         self.view = text_view(text, words, pair)
-        self.column = label
-        self.labels = list(labels or ())
-        if len(set(self.labels)) < len(self.labels):
-            raise ConfigError("`labels:` names a label twice")
-        check_weights(class_weights)
-        self.class_weights = class_weights
-        self.focal = focal
-        self.adjustment = logit_adjustment
-        self.adjust = adjust
-        self.label_smoothing = label_smoothing
+        self.one = OneLabel(
+            label,
+            labels=labels,
+            class_weights=class_weights,
+            focal=focal,
+            logit_adjustment=logit_adjustment,
+            adjust=adjust,
+            label_smoothing=label_smoothing,
+        )
         self.has_towers = pair == "towers"
         self.dropout = nn.Dropout(dropout)
-        self._are_given = labels is not None
-        self._weights: list[float] = []
-        self._counts: list[int] = []
 
     @property
     def needs(self) -> Mapping[str, Need]:
         """The label column."""
-        return {self.column: Need(LABEL, required=False)}
+        return {self.one.column: Need(LABEL, required=False)}
 
     @property
     def headline(self) -> str:
@@ -84,61 +70,36 @@ class Classify(PlainHead):
 
     def fit(self, records: Iterable[Record]) -> list[str]:
         """Learns the labels, in alphabetical order unless they are given, and their weights."""
-        counts = self._count(records)
-        unknown = [label for label in counts if self._are_given and label not in self.labels]
-        if unknown:
-            raise DataError(
-                f"label '{unknown[0]}' is not given. {did_you_mean(unknown[0], self.labels)}"
-            )
-        if not self._are_given:
-            self.labels = sorted(counts)
-        if len(counts) < 2:
-            raise DataError(
-                f"column '{self.column}' holds {len(counts)} different labels, but 2 are needed"
-            )
-        self._counts = [counts[name] for name in self.labels]
-        self._weights = weights_of(self.class_weights, self.labels, counts)
-        return [f"label '{name}' is seen once" for name in self.labels if counts[name] == 1]
+        return self.one.fit(records)
 
     def facts(self) -> dict[str, object]:
         """Labels, how often each occurs in train, and their weights where there are any."""
-        return {"labels": self.labels, "counts": self._counts, "class_weights": self._weights}
+        return self.one.facts()
 
     def restore(self, facts: Mapping[str, object]) -> None:
         """Takes back labels, counts and weights."""
-        self.labels = list(cast(list[str], facts["labels"]))
-        self._counts = list(cast(list[int], facts["counts"]))
-        self._weights = list(cast(list[float], facts["class_weights"]))
+        self.one.restore(facts)
 
     def attach(self, width: int) -> None:
         """One linear layer."""
-        self.project = nn.Linear(width * (4 if self.has_towers else 1), len(self.labels))
-        self.index = {label: i for i, label in enumerate(self.labels)}
-        weights = torch.tensor(self._weights) if self._weights else None
-        self.register_buffer("label_weights", weights, persistent=False)
-        priors = self.adjustment * torch.tensor(log_priors(self._counts))  # (labels,)
-        self.register_buffer("priors", priors, persistent=False)
+        self.one.attach()
+        self.project = nn.Linear(width * (4 if self.has_towers else 1), len(self.one.labels))
 
     def problem(self, record: Record) -> str | None:
         """A label that was not in the training data."""
-        label = self.gold(record)
-        if label is None or label in self.labels:
-            return None
-        return f"label '{label}' is not one of the labels. {did_you_mean(label, self.labels)}"
+        return self.one.problem(record)
 
     def gold(self, record: Record) -> str | None:
         """The label."""
-        return cast(str | None, record.get(self.column))
+        return self.one.gold(record)
 
     def targets(self, records: Sequence[Record], inputs: Inputs) -> dict[str, Tensor]:
         """labels: (records,)."""
-        labels = [self.gold(record) for record in records]
-        places = [IGNORE if label is None else self.index[label] for label in labels]
-        return {"labels": torch.tensor(places)}
+        return self.one.targets(records)
 
     def count(self, targets: Mapping[str, Tensor]) -> int:
         """Records with a label."""
-        return int((targets["labels"] != IGNORE).sum())
+        return self.one.count(targets)
 
     def forward(self, hidden: Tensor, inputs: Inputs) -> Tensor:
         """Logits of shape (records, labels)."""
@@ -148,40 +109,12 @@ class Classify(PlainHead):
         return logits
 
     def loss(self, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
-        """Cross-entropy, times the weight of the gold label.
-
-        `logit_adjustment` adds tau times the log share of each label to its logit, `adjust` says
-        whether while training or, subtracted, in the answers (Menon et al., "Long-tail learning
-        via logit adjustment", ICLR 2021). `focal` multiplies by (1 - p)^gamma, p that of the gold
-        label (Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017).
-        """
-        labels = targets["labels"]  # (records,)
-        scores = logits.float()  # (records, labels)
-        if self.adjust == "training":
-            scores = scores + cast(Tensor, self.priors)
-        errors = nnf.cross_entropy(
-            scores,
-            labels,
-            weight=cast(Tensor | None, self.label_weights),
-            ignore_index=IGNORE,
-            reduction="none",
-            label_smoothing=self.label_smoothing,
-        )  # (records,)
-        if self.focal:
-            probability = scores.softmax(-1).gather(1, labels.clamp(min=0).unsqueeze(1))
-            errors = errors * (1 - probability.squeeze(1)).pow(self.focal)
-        return errors.sum()
+        """Cross-entropy, with what unequal frequencies ask for."""
+        return self.one.loss(logits, targets)
 
     def decode(self, logits: Tensor, records: Sequence[Record], inputs: Inputs) -> list[Prediction]:
         """`{"label": text, "probability": number}`."""
-        scores = logits.float()  # (records, labels)
-        if self.adjust == "answers":
-            scores = scores - cast(Tensor, self.priors)
-        probability, place = scores.softmax(-1).max(-1)  # (records,)
-        return [
-            {"label": self.labels[i], "probability": round(p, 6)}
-            for i, p in zip(place.tolist(), probability.tolist(), strict=True)
-        ]
+        return self.one.decode(logits)
 
     def score(self, gold: Sequence[Gold], predicted: Sequence[Prediction]) -> Scores:
         """Accuracy, macro F1, Matthews correlation, the table of classes, the confusion matrix.
@@ -191,30 +124,23 @@ class Classify(PlainHead):
         """
         truth = cast(Sequence[str], gold)
         answers = [cast(str, prediction["label"]) for prediction in predicted]
-        table = class_table(truth, answers, self.labels)
+        labels = self.one.labels
+        table = class_table(truth, answers, labels)
         metrics = {
             "accuracy": accuracy(truth, answers),
             "macro_f1": macro_f1(truth, answers),
             "matthews": matthews(truth, answers),
         }
-        if len(self.labels) > _MANY:
-            counts = dict(zip(self.labels, self._counts, strict=True))
-            metrics |= recall_by_frequency(table, counts)
+        if len(labels) > _MANY:
+            metrics |= recall_by_frequency(table, self.one.counts)
         return Scores(
             metrics=metrics,
             count=len(truth),
             table=table,
-            labels=self.labels,
-            confusion=confusion(truth, answers, self.labels),
+            labels=labels,
+            confusion=confusion(truth, answers, labels),
         )
 
     def label_counts(self, records: Iterable[Record]) -> tuple[dict[str, int], int, float]:
         """Counts of labels, records without one, share of the most frequent."""
-        counts: Counter[str | None] = Counter(self.gold(record) for record in records)
-        missing = counts.pop(None, 0)
-        labels = {label: num for label, num in counts.most_common() if label is not None}
-        best = max(labels.values(), default=0) / counts.total() if labels else float("nan")
-        return labels, missing, best
-
-    def _count(self, records: Iterable[Record]) -> Counter[str]:
-        return Counter(label for record in records if (label := self.gold(record)) is not None)
+        return self.one.label_counts(records)

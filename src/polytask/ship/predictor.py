@@ -9,7 +9,7 @@ import torch
 
 from polytask.build import Experiment, open_model
 from polytask.data.cleaning import Cleaning
-from polytask.data.columns import TEXT, WORDS, describe
+from polytask.data.columns import TEXT, WORDS, Need, describe
 from polytask.data.feed import LiveRows
 from polytask.data.views import View
 from polytask.errors import ConfigError, DataError, RunError, did_you_mean
@@ -201,34 +201,53 @@ def in_chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
         yield chunk
 
 
-def _reads_words(task: Task) -> bool:
-    return any(need.type.name == "words" for need in task.head.view.needs.values())
-
-
 def _record(item: Item, task: Task, where: str, *, is_asked: bool) -> dict[str, object]:
     """The item under the column names of a task; empty if the task cannot read it."""
-    columns = list(task.head.view.needs)
-    values = [_parsed(value, where) for value in _values(item, columns, where)]
+    needs = task.head.view.needs
+    values = _values(item, list(needs), where)
     fault = ""
-    if len(values) != len(columns):
-        wanted = "one text" if len(columns) == 1 else "a pair of texts"
-        fault = f"task {task.name} reads {wanted}, not {_kind(item)}"
-    elif any(isinstance(value, list) for value in values) and not _reads_words(task):
-        fault = f"task {task.name} reads text, not a list of words"
+    if len(values) != len(needs):
+        fault = f"task {task.name} reads {_wanted(needs)}, not {_kind(item)}"
+    else:
+        misfit = (
+            one for pair in zip(needs.values(), values, strict=True) if (one := _misfit(*pair))
+        )
+        fault = next((f"task {task.name} {one}" for one in misfit), "")
     if fault and is_asked:
         raise DataError(f"{where}: {fault}")
-    return {} if fault else dict(zip(columns, values, strict=True))
+    if fault:
+        return {}
+    parsed = (_parsed(*pair, where) for pair in zip(needs.values(), values, strict=True))
+    return dict(zip(needs, parsed, strict=True))
 
 
-def _parsed(value: object, where: str) -> object:
+def _wanted(needs: Mapping[str, Need]) -> str:
+    if all(need.type in (TEXT, WORDS) for need in needs.values()) and len(needs) <= 2:
+        return "one text" if len(needs) == 1 else "a pair of texts"
+    return f"a record with {', '.join(needs)}"
+
+
+def _misfit(need: Need, value: object) -> str:
+    """Why a value of this kind cannot stand in a column; empty if it can, be it sound or not."""
+    is_list = isinstance(value, list | tuple)
+    if need.type is TEXT and is_list:
+        return "reads text, not a list of words"
+    if need.type not in (TEXT, WORDS) and isinstance(value, str):
+        return f"reads {need.type.name}, not a text"
+    return ""
+
+
+def _parsed(need: Need, value: object, where: str) -> object:
     raw = list(value) if isinstance(value, tuple) else value
-    if not isinstance(raw, str | list):
+    is_text = need.type in (TEXT, WORDS)
+    if is_text and not isinstance(raw, str | list):
         raise DataError(f"{where}: expected text or a list of words, got {describe(raw)}")
-    kind = TEXT if isinstance(raw, str) else WORDS
+    kind = TEXT if isinstance(raw, str) else need.type
     try:
         return kind.parse(raw)
     except ValueError as fault:
-        noun = "the text" if isinstance(raw, str) else "the list of words:"
+        nouns = {TEXT.name: "the text", WORDS.name: "the list of words:"}
+        noun = nouns.get(kind.name, f"the {kind.name}:")
         raise DataError(f"{where}: {noun} {fault}") from None
 
 
