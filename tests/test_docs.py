@@ -30,7 +30,18 @@ REST: dict[str, object] = {
     },
     "train": {"max_steps": 2, "device": "cpu"},
 }
-KINDS = ("classify", "lemma", "multilabel", "ordinal", "parse", "regress", "relate", "spans", "tag")
+KINDS = (
+    "answer",
+    "classify",
+    "lemma",
+    "multilabel",
+    "ordinal",
+    "parse",
+    "regress",
+    "relate",
+    "spans",
+    "tag",
+)
 
 
 def blocks(text: str, language: str) -> list[str]:

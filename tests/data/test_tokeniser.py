@@ -1,5 +1,6 @@
 from functools import cache
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -237,3 +238,39 @@ def test_truncation_and_padding_of_the_tokenizer_given_have_no_effect() -> None:
 
     assert tokeniser.fingerprint == tokeniser_of("ours").fingerprint
     assert tokeniser.encode([("help " * 10,)])[0].full_length == 12
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("stride", [0, 3, 100])
+def test_windows_hold_every_word_once_or_more_and_the_whole_second_segment(
+    kind: str, stride: int
+) -> None:
+    tokeniser, words = tokeniser_of(kind, 16), [*"打印机坏了请帮忙我的订单还没有到" * 2]
+    whole = tokeniser_of(kind, 512).encode([(words, "help")])[0]
+
+    (rows,) = tokeniser.windows([(words, "help")], stride)
+
+    starts = np.array([row.word_starts for row in rows])
+    assert len(rows) > 1
+    assert starts.shape == (len(rows), len(words))
+    assert (starts >= 0).any(0).all()
+    for row in rows:
+        assert len(row.token_ids) <= 16
+        assert row.full_length <= 16
+        assert row.token_ids[row.num_first :] == whole.token_ids[whole.num_first :]
+        for word, place in enumerate(row.word_starts):
+            assert place < 0 or row.token_ids[place] == whole.token_ids[whole.word_starts[word]]
+
+
+def test_a_short_text_is_one_window_equal_to_its_row() -> None:
+    tokeniser = tokeniser_of("wordpiece", 64)
+    rows: list[Row] = [(["please", "help"], "now"), (["打"], "印")]
+
+    assert tokeniser.windows(rows, 8) == [[row] for row in tokeniser.encode(rows)]
+
+
+def test_a_second_segment_takes_half_of_a_window_and_is_reported_as_cut() -> None:
+    (rows,) = tokeniser_of("wordpiece", 16).windows([(["please", "help"], "打印机坏了" * 9)], 2)
+
+    assert all(len(row.token_ids) <= 16 and row.full_length == 17 for row in rows)
+    assert all((np.array(row.word_starts) >= 0).any() for row in rows)

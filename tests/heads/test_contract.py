@@ -17,6 +17,7 @@ from polytask.data.records import Record
 from polytask.encoders import Encoder
 from polytask.encoders.scratch import Scratch
 from polytask.heads import HEADS, Head, Prediction
+from polytask.heads.answer import AnswerSpan
 from polytask.heads.classify import Classify
 from polytask.heads.lemma import Lemma
 from polytask.heads.multilabel import Multilabel
@@ -56,6 +57,11 @@ RECORDS: list[Record] = [
         "bio": bio.split(),
         "head": [str(place) for place in range(len(text.split()))],
         "dep": ["root", *(f"{tag.lower()}mod" for tag in pos.split()[1:])],
+        "answers": [
+            {"start": place, "end": place + len(word), "label": None, "text": word}
+            for word in ("lamp", "Bob", "谢", "坏")
+            if (place := text.find(word)) >= 0
+        ][:1],
         "spans": [
             {"start": text.index(word), "end": end, "label": name, "text": None}
             for word, name in (("lamp", "thing"), ("Ann", "who"), ("在", "verb"), ("灯", "thing"))
@@ -68,6 +74,7 @@ RECORDS: list[Record] = [
 ]
 BOTH = ["text", "other"]
 CASES: Mapping[str, Callable[[], Head]] = {
+    "answer to a question": lambda: AnswerSpan(passage="text", question="other", dropout=0.0),
     "classify a text": lambda: Classify(text="text"),
     "classify words": lambda: Classify(words="words"),
     "classify a pair in one row": lambda: Classify(text=BOTH),

@@ -117,19 +117,22 @@ def _sound(text: str) -> str:
 def _span(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         raise ValueError(f"expected an object with `start` and `end`, got {describe(value)}")
-    ends = [value.get(key) for key in ("start", "end")]
+    text = value.get("text")
+    begin, end = value.get("start"), value.get("end")
+    if end is None and isinstance(text, str) and isinstance(begin, int):
+        end = begin + len(text)
+    ends = [begin, end]
     for key, place in zip(("start", "end"), ends, strict=True):
         if isinstance(place, bool) or not isinstance(place, int) or place < 0:
             found = "nothing" if place is None else describe(place)
             raise ValueError(f"`{key}`: expected a place in the text, from 0, got {found}")
-    start, end = cast(list[int], ends)
-    if end <= start:
-        raise ValueError(f"ends at {end}, before it has begun at {start}")
+    start, stop = cast(list[int], ends)
+    if stop <= start:
+        raise ValueError(f"ends at {stop}, before it has begun at {start}")
     label = next((value[key] for key in _LABEL_KEYS if value.get(key) is not None), None)
-    text = value.get("text")
     return {
         "start": start,
-        "end": end,
+        "end": stop,
         "label": None if label is None else _label(label),
         "text": None if text is None else _text(text),
     }
@@ -173,7 +176,10 @@ LABELS = ColumnType("labels", pa.list_(pa.string()), _labels, str.split)
 """The names of any number of classes, also of none."""
 
 SPAN = ColumnType("span", _SPAN_ARROW, _span)
-"""A stretch of a text: characters `start` to before `end`, and perhaps its `label` and `text`."""
+"""A stretch of a text: characters `start` to before `end`, and perhaps its `label` and `text`.
+
+With a `text` the `end` may be missing.
+"""
 
 SPANS = ColumnType("spans", pa.list_(_SPAN_ARROW), _spans)
 """Any number of stretches of a text, also none."""

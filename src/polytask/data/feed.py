@@ -213,8 +213,12 @@ def token_rows(
 ) -> list[list[TokenRow]]:
     """The token rows of each record: what a feed stores, and what prediction makes on the fly."""
     rows = [view.rows(record, cleaning) for record in records]
-    encoded = iter(tokeniser.encode([row for of_record in rows for row in of_record]))
-    return [[next(encoded) for _ in of_record] for of_record in rows]
+    flat = [row for of_record in rows for row in of_record]
+    if view.stride is None:
+        encoded = iter([[row] for row in tokeniser.encode(flat)])
+    else:
+        encoded = iter(tokeniser.windows(flat, view.stride))
+    return [[row for _ in of_record for row in next(encoded)] for of_record in rows]
 
 
 def ragged(rows: Sequence[Sequence[TokenRow]]) -> Ragged:

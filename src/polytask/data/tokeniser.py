@@ -67,6 +67,45 @@ class Tokeniser:
             result.append(self._assemble(whole, row, [next(encoded) for _ in row]))
         return result
 
+    def windows(self, rows: Sequence[Row], stride: int) -> list[list[TokenRow]]:
+        """Of each row as many as its first segment takes, neighbours sharing `stride` tokens of it.
+
+        Each holds the whole second segment, or what fits into half of `max_tokens`. A word has a
+        start in the windows that hold its first token.
+        """
+        cut: list[Row] = [(row[0], *(_cut(s, self.max_tokens) for s in row[1:])) for row in rows]
+        encoded = iter(self._encode_segments([segment for row in cut for segment in row]))
+        return [self._slide(row, [next(encoded) for _ in row], stride) for row in cut]
+
+    def _slide(self, row: Row, encoded: Sequence[Encoding], stride: int) -> list[TokenRow]:
+        frame = self._frames[len(row)]
+        first, *others = [self._as_text(e.ids) for e in encoded]
+        room = self.max_tokens - frame.num_special
+        second = [some[: room // 2] for some in others]
+        size = room - sum(map(len, second))
+        step = max(size - stride, 1)
+        found = []
+        for begin in range(0, max(len(first) - size, 0) + step, step):
+            held = first[begin : begin + size]
+            num_before = len(frame.before)
+            token_ids = [*frame.before, *held]
+            for some in second:
+                token_ids += [*frame.between, *some]
+            token_ids += frame.after
+            is_whole = list(map(len, second)) == list(map(len, others))
+            found.append(
+                TokenRow(
+                    token_ids=token_ids,
+                    num_first=num_before + len(held) + len(frame.between)
+                    if second
+                    else len(token_ids),
+                    word_starts=_word_starts(row[0], encoded[0], len(held), num_before, begin),
+                    full_length=len(token_ids) if is_whole else self.max_tokens + 1,
+                    num_unknown=token_ids.count(self._unknown),
+                )
+            )
+        return found
+
     def _encode_segments(self, cut: Sequence[Segment]) -> list[Encoding]:
         found: dict[int, Encoding] = {}
         for is_split in (False, True):
@@ -203,7 +242,10 @@ def _fit(lengths: list[int], room: int) -> list[int]:
     return [shorter, room - shorter] if first <= second else [room - shorter, shorter]
 
 
-def _word_starts(segment: Segment, encoded: Encoding, kept: int, offset: int) -> list[int]:
+def _word_starts(
+    segment: Segment, encoded: Encoding, kept: int, offset: int, begin: int = 0
+) -> list[int]:
+    """Of each word the place of its first token, if it is one of the `kept` from `begin` on."""
     if isinstance(segment, str):
         return []
     first_token: dict[int, int] = {}
@@ -216,6 +258,6 @@ def _word_starts(segment: Segment, encoded: Encoding, kept: int, offset: int) ->
     for word in range(len(segment)):
         token = first_token.get(word, before)
         before = token
-        is_cut = token >= kept and num_encoded > kept
-        starts.append(-1 if is_cut else min(max(token, 0), max(kept - 1, 0)) + offset)
+        is_cut = num_encoded > kept and not begin <= token < begin + kept
+        starts.append(-1 if is_cut else min(max(token - begin, 0), max(kept - 1, 0)) + offset)
     return starts

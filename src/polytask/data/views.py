@@ -9,7 +9,7 @@ from typing import Literal, cast
 from polytask.data.cleaning import Cleaning, clean
 from polytask.data.columns import SPAN, TEXT, WORDS, Need
 from polytask.data.records import Record, Records
-from polytask.data.words import joined_spans, split_words
+from polytask.data.words import joined_spans, split_finely, split_words
 from polytask.errors import ConfigError
 
 Segment = str | list[str]
@@ -28,7 +28,12 @@ Pairing = Literal["cross", "towers", "cosine"]
 
 
 class View(ABC):
-    """Which encoder rows a record becomes. Tasks with an equal view of a data set share a pass."""
+    """Which encoder rows a record becomes. Tasks with an equal view of a data set share a pass.
+
+    stride: the tokens that neighbouring windows over a long first segment share; None cuts it.
+    """
+
+    stride: int | None
 
     @property
     @abstractmethod
@@ -72,6 +77,7 @@ class TextView(View):
     is_split: bool = False
     has_towers: bool = False
     is_raw: bool = False
+    stride: int | None = None
 
     @property
     def needs(self) -> Mapping[str, Need]:
@@ -111,6 +117,7 @@ class MarkedView(View):
 
     text: str
     spans: tuple[str, str]
+    stride: int | None = None
 
     @property
     def needs(self) -> Mapping[str, Need]:
@@ -147,6 +154,41 @@ class MarkedView(View):
             pieces += [_cleaned(text[start:end], cleaning), outer]
             position = end
         return [([*pieces, _cleaned(text[position:], cleaning)],)]
+
+
+@dataclass(frozen=True, slots=True)
+class PassageView(View):
+    """A question about a passage: the passage, split finely, first, in windows if it is long."""
+
+    passage: str
+    question: str
+    stride: int | None
+
+    @property
+    def needs(self) -> Mapping[str, Need]:
+        """Passage and question."""
+        return {column: Need(TEXT, required=True) for column in (self.passage, self.question)}
+
+    @property
+    def name(self) -> str:
+        """Both columns."""
+        return f"{self.question}?{self.passage}"
+
+    @property
+    def has_words(self) -> bool:
+        """The passage is split."""
+        return True
+
+    def rows(self, record: Record, cleaning: Cleaning | None) -> list[Row]:
+        """The words of the passage, then the question."""
+        text, offsets = self.words(record)
+        words = [_cleaned(text[start:end], cleaning) for start, end in offsets]
+        return [(words, _cleaned(cast(str, record[self.question]), cleaning))]
+
+    def words(self, record: Record) -> tuple[str, list[tuple[int, int]]]:
+        """The passage and the character span of each of its words."""
+        text = cast(str, record[self.passage])
+        return text, split_finely(text)
 
 
 def _cleaned(text: str, cleaning: Cleaning | None) -> str:

@@ -16,6 +16,7 @@ _WORD = re.compile(
     rf"|{_RUN}(?:(?!['’]s\b)(?:[,:](?=\d)|['’_.@/\-]+){_RUN})*"
     r"|\S(?:[\ufe0f\U0001f3fb-\U0001f3ff]|\u200d\S)*"
 )
+_FINE = re.compile(rf"[{_UNSPACED}]|{_RUN}|\S")
 # ASCII only, and no address starts inside another: the time taken must grow with the text alone.
 _URL = re.compile(r"https?://[!-~]*[\w/=&%#~+-]|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.ASCII)
 
@@ -33,6 +34,15 @@ def split_words(text: str) -> list[tuple[int, int]]:
         spans.append(link.span())
         position = link.end()
     return spans + _plain(text, position, len(text))
+
+
+def split_finely(text: str) -> list[tuple[int, int]]:
+    """Character spans of runs of letters and digits, and of every other mark alone.
+
+    Of every answer to a question that begins and ends with a letter, a digit or a mark there are
+    first and last words.
+    """
+    return [match.span() for match in _FINE.finditer(text)]
 
 
 def _plain(text: str, start: int, end: int) -> list[tuple[int, int]]:

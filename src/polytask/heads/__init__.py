@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from polytask.heads.answer import AnswerSpan
 from polytask.heads.classify import Classify
 from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores
 from polytask.heads.lemma import Lemma
@@ -14,6 +15,7 @@ from polytask.heads.spans import Spans
 from polytask.heads.tag import Tag
 
 HEADS: Mapping[str, type[Head]] = {
+    "answer": AnswerSpan,
     "classify": Classify,
     "lemma": Lemma,
     "multilabel": Multilabel,

@@ -81,7 +81,7 @@ class Spans(PlainHead):
             counts.update(span.label for span in spans)
             overlaps |= {overlap_of(*pair) for pair in combinations(spans, 2)}
             _, offsets = word_spans(record[self.source])
-            num_cut += sum(not _meets(span, offsets) for span in spans)
+            num_cut += sum(not is_of_words(span, offsets) for span in spans)
         if not counts:
             raise DataError(f"column '{self.column}' holds no span")
         self.labels = sorted(counts)
@@ -271,6 +271,12 @@ def words_of(span: Span, offsets: Sequence[tuple[int, int]]) -> tuple[int, int]:
     return first, max(first, last)
 
 
+def is_of_words(span: Span, offsets: Sequence[tuple[int, int]]) -> bool:
+    """Whether a span begins and ends with words."""
+    first, last = words_of(span, offsets)
+    return last < len(offsets) and (offsets[first][0], offsets[last][1]) == (span.start, span.end)
+
+
 def zlpr(scores: Tensor, is_right: Tensor) -> Tensor:
     """log(1 + sum of exp(s) where wrong) + log(1 + sum of exp(-s) where right).
 
@@ -282,8 +288,3 @@ def zlpr(scores: Tensor, is_right: Tensor) -> Tensor:
         for is_other in (~is_right, is_right)
     )
     return right + wrong
-
-
-def _meets(span: Span, offsets: Sequence[tuple[int, int]]) -> bool:
-    first, last = words_of(span, offsets)
-    return last < len(offsets) and (offsets[first][0], offsets[last][1]) == (span.start, span.end)

@@ -1,0 +1,64 @@
+"""Brings public data sets into the form of some recipes: other contexts, candidates, relations.
+
+    python benchmarks/prepare.py xquad_en …
+
+Reads $POLYTASK_DATA and writes to $POLYTASK_PREPARED, by default `runs/prepared`. The same data
+gives the same files: what is drawn at random is drawn from a fixed seed, for each split apart.
+"""
+
+import argparse
+import json
+import os
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from _common import ROOT
+
+SPLITS = ("train", "dev", "test")
+NUM_UNANSWERABLE = 4
+"""Of so many questions one gets, once more, the passage of another."""
+
+Row = dict[str, object]
+Make = Callable[[list[Row], random.Random], Iterable[Row]]
+
+
+def main() -> None:
+    """Writes the prepared data sets."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sets", nargs="+", choices=sorted(MAKERS))
+    source = Path(os.environ.get("POLYTASK_DATA", ROOT / "../shared/data"))
+    target = Path(os.environ.get("POLYTASK_PREPARED", ROOT / "runs/prepared"))
+    for name in parser.parse_args().sets:
+        for split in SPLITS:
+            lines = (source / name / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
+            draw = random.Random(split)  # noqa: S311
+            made = list(MAKERS[name](list(map(json.loads, lines)), draw))
+            file = target / name / f"{split}.jsonl"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in made)
+            file.write_text(text, encoding="utf-8")
+            print(f"{file}: {len(made)} rows")
+
+
+def with_unanswerable(rows: list[Row], draw: random.Random) -> Iterator[Row]:
+    """Every question, and some once more, with a passage of another title and without an answer."""
+    keys = ("context", "question", "answers")
+    for row in rows:
+        yield {key: row[key] for key in keys}
+        if not draw.randrange(NUM_UNANSWERABLE):
+            other = draw.choice([one for one in rows if _about(one) != _about(row)])
+            yield {"context": other["context"], "question": row["question"], "answers": []}
+
+
+def _about(row: Row) -> object:
+    return row.get("title", row["context"])
+
+
+MAKERS: Mapping[str, Make] = {
+    "cmrc2018": with_unanswerable,
+    "xquad_en": with_unanswerable,
+}
+
+if __name__ == "__main__":
+    main()
