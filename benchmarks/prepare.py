@@ -19,6 +19,9 @@ SPLITS = ("train", "dev", "test")
 NUM_UNANSWERABLE = 4
 """Of so many questions one gets, once more, the passage of another."""
 
+NUM_NEGATIVES = 9
+"""So many replies of others stand beside the right one."""
+
 Row = dict[str, object]
 Make = Callable[[list[Row], random.Random], Iterable[Row]]
 
@@ -51,12 +54,40 @@ def with_unanswerable(rows: list[Row], draw: random.Random) -> Iterator[Row]:
             yield {"context": other["context"], "question": row["question"], "answers": []}
 
 
+def with_negatives(rows: list[Row], draw: random.Random) -> Iterator[Row]:
+    """Each text with its own reply and others', in random order."""
+    key = "context" if "context" in rows[0] else "question"
+    replies = sorted({str(row["response"]) for row in rows})
+    for row in rows:
+        others = draw.sample([one for one in replies if one != row["response"]], NUM_NEGATIVES)
+        place = draw.randrange(NUM_NEGATIVES + 1)
+        candidates = [*others[:place], row["response"], *others[place:]]
+        grades = [float(one == place) for one in range(len(candidates))]
+        yield {"text": row[key], "candidates": candidates, "label": place, "grades": grades}
+
+
+def by_author(rows: list[Row], draw: random.Random) -> Iterator[Row]:
+    """The books of each author of several, in random order, with their ratings."""
+    books: dict[str, list[Row]] = {}
+    for row in rows:
+        books.setdefault(str(row["authors"]), []).append(row)
+    for author, some in books.items():
+        if len(some) > 1:
+            draw.shuffle(some)
+            titles, ratings = [one["text"] for one in some], [one["score"] for one in some]
+            yield {"text": author, "candidates": titles, "grades": ratings}
+
+
 def _about(row: Row) -> object:
     return row.get("title", row["context"])
 
 
 MAKERS: Mapping[str, Make] = {
     "cmrc2018": with_unanswerable,
+    "covid_faq": with_negatives,
+    "goodbooks_items": by_author,
+    "kdconv": with_negatives,
+    "sgd_response": with_negatives,
     "xquad_en": with_unanswerable,
 }
 

@@ -19,6 +19,7 @@ from polytask.cli import app
 from polytask.config.binding import Component, parameters_of
 from polytask.config.experiment import Chosen, Fixed, Named, dump_yaml
 from polytask.data.cleaning import Cleaning
+from polytask.heads import HEADS
 from polytask.tasks import task_section
 
 ROOT = Path(__file__).parents[1]
@@ -30,18 +31,7 @@ REST: dict[str, object] = {
     },
     "train": {"max_steps": 2, "device": "cpu"},
 }
-KINDS = (
-    "answer",
-    "classify",
-    "lemma",
-    "multilabel",
-    "ordinal",
-    "parse",
-    "regress",
-    "relate",
-    "spans",
-    "tag",
-)
+KINDS = tuple(sorted(HEADS))
 
 
 def blocks(text: str, language: str) -> list[str]:

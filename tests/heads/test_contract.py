@@ -18,11 +18,13 @@ from polytask.encoders import Encoder
 from polytask.encoders.scratch import Scratch
 from polytask.heads import HEADS, Head, Prediction
 from polytask.heads.answer import AnswerSpan
+from polytask.heads.choose import Choose
 from polytask.heads.classify import Classify
 from polytask.heads.lemma import Lemma
 from polytask.heads.multilabel import Multilabel
 from polytask.heads.ordinal import Ordinal
 from polytask.heads.parse import Parse
+from polytask.heads.rank import Rank
 from polytask.heads.regress import Regress
 from polytask.heads.relate import Relate
 from polytask.heads.spans import Spans
@@ -30,7 +32,7 @@ from polytask.heads.tag import Tag
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task, make_pass
 
-TEXT_COLUMNS = ("text", "words", "other", "e1", "e2")
+TEXT_COLUMNS = ("text", "words", "other", "e1", "e2", "candidates")
 TEXTS = [
     ("please send the lamp", "help", "ask", 4.0, "V V D N", "O O O B-thing"),
     ("the lamp broke", "it is lost", "moan", 1.5, "D N V", "O B-thing O"),
@@ -57,6 +59,9 @@ RECORDS: list[Record] = [
         "bio": bio.split(),
         "head": [str(place) for place in range(len(text.split()))],
         "dep": ["root", *(f"{tag.lower()}mod" for tag in pos.split()[1:])],
+        "candidates": sorted({other, *text.split()}),
+        "right": str(len(text) % len({other, *text.split()})),
+        "grades": [float((place * len(text)) % 7) for place in range(len({other, *text.split()}))],
         "answers": [
             {"start": place, "end": place + len(word), "label": None, "text": word}
             for word in ("lamp", "Bob", "谢", "坏")
@@ -75,6 +80,7 @@ RECORDS: list[Record] = [
 BOTH = ["text", "other"]
 CASES: Mapping[str, Callable[[], Head]] = {
     "answer to a question": lambda: AnswerSpan(passage="text", question="other", dropout=0.0),
+    "choice of a candidate": lambda: Choose(label="right"),
     "classify a text": lambda: Classify(text="text"),
     "classify words": lambda: Classify(words="words"),
     "classify a pair in one row": lambda: Classify(text=BOTH),
@@ -95,6 +101,8 @@ CASES: Mapping[str, Callable[[], Head]] = {
     "level of a pair in towers": lambda: Ordinal(text=BOTH, label="stars", pair="towers"),
     "band of a text": lambda: Ordinal(text="text", label="score", bands=3),
     "trees of words": lambda: Parse(words="words", dropout=0.0),
+    "order of candidates": Rank,
+    "order of candidates by pairs": lambda: Rank(loss="pairwise"),
     "regress a text": lambda: Regress(text="text", value="score"),
     "regress words": lambda: Regress(words="words", value="score"),
     "regress a pair in one row": lambda: Regress(text=BOTH, value="score"),

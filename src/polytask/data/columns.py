@@ -76,6 +76,17 @@ def _labels(value: object) -> list[str]:
     return _items(value, "labels", _label)
 
 
+def _texts(value: object) -> list[str]:
+    texts = _items(value, "texts", _text)
+    if not texts:
+        raise ValueError("is empty")
+    return texts
+
+
+def _numbers(value: object) -> list[float]:
+    return _items(value, "numbers", _number)
+
+
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"expected a number, got {describe(value)}")
@@ -169,6 +180,9 @@ TEXT = ColumnType("text", pa.string(), _text)
 WORDS = ColumnType("words", pa.list_(pa.string()), _words, str.split)
 """One text for each word, at least one word."""
 
+TEXTS = ColumnType("texts", pa.list_(pa.string()), _texts)
+"""Texts that are not blank, at least one."""
+
 LABEL = ColumnType("label", pa.string(), _label)
 """The name of one class; whole numbers and booleans are taken as their text."""
 
@@ -186,3 +200,6 @@ SPANS = ColumnType("spans", pa.list_(_SPAN_ARROW), _spans)
 
 NUMBER = ColumnType("number", pa.float64(), _number, _number_cell)
 """A finite number."""
+
+NUMBERS = ColumnType("numbers", pa.list_(pa.float64()), _numbers)
+"""Finite numbers."""

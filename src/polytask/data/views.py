@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from polytask.data.cleaning import Cleaning, clean
-from polytask.data.columns import SPAN, TEXT, WORDS, Need
+from polytask.data.columns import SPAN, TEXT, TEXTS, WORDS, Need
 from polytask.data.records import Record, Records
 from polytask.data.words import joined_spans, split_finely, split_words
 from polytask.errors import ConfigError
@@ -189,6 +189,39 @@ class PassageView(View):
         """The passage and the character span of each of its words."""
         text = cast(str, record[self.passage])
         return text, split_finely(text)
+
+
+@dataclass(frozen=True, slots=True)
+class CandidatesView(View):
+    """A text beside each of its candidates: as many rows as there are candidates."""
+
+    text: str
+    candidates: str
+    stride: int | None = None
+
+    @property
+    def needs(self) -> Mapping[str, Need]:
+        """The text and the list of candidates."""
+        return {
+            self.text: Need(TEXT, required=True),
+            self.candidates: Need(TEXTS, required=True),
+        }
+
+    @property
+    def name(self) -> str:
+        """Both columns."""
+        return f"{self.text}*{self.candidates}"
+
+    @property
+    def has_words(self) -> bool:
+        """Texts are not split."""
+        return False
+
+    def rows(self, record: Record, cleaning: Cleaning | None) -> list[Row]:
+        """The text with the first candidate, with the second, and so on."""
+        text = _cleaned(cast(str, record[self.text]), cleaning)
+        candidates = cast(Sequence[str], record[self.candidates])
+        return [(text, _cleaned(candidate, cleaning)) for candidate in candidates]
 
 
 def _cleaned(text: str, cleaning: Cleaning | None) -> str:

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 
 from polytask.heads.answer import AnswerSpan
+from polytask.heads.choose import Choose
 from polytask.heads.classify import Classify
 from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores
 from polytask.heads.lemma import Lemma
 from polytask.heads.multilabel import Multilabel
 from polytask.heads.ordinal import Ordinal
 from polytask.heads.parse import Parse
+from polytask.heads.rank import Rank
 from polytask.heads.regress import Regress
 from polytask.heads.relate import Relate
 from polytask.heads.spans import Spans
@@ -16,11 +18,13 @@ from polytask.heads.tag import Tag
 
 HEADS: Mapping[str, type[Head]] = {
     "answer": AnswerSpan,
+    "choose": Choose,
     "classify": Classify,
     "lemma": Lemma,
     "multilabel": Multilabel,
     "ordinal": Ordinal,
     "parse": Parse,
+    "rank": Rank,
     "regress": Regress,
     "relate": Relate,
     "spans": Spans,
