@@ -12,6 +12,7 @@ import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 from _common import ROOT
 
@@ -78,6 +79,33 @@ def by_author(rows: list[Row], draw: random.Random) -> Iterator[Row]:
             yield {"text": author, "candidates": titles, "grades": ratings}
 
 
+def with_graphs(rows: list[Row], _: random.Random) -> Iterator[Row]:
+    """Each text with its two entities, and their relation from head to tail if there is one."""
+    for row in rows:
+        marked = [cast(Mapping[str, object], row[key]) for key in ("e1", "e2")]
+        entities = [{"start": e["start"], "end": e["end"], "label": "entity"} for e in marked]
+        name, __, direction = str(row["label"]).partition("(")
+        head = int(direction.startswith("e2"))
+        relation = {"head": head, "tail": 1 - head, "label": name}
+        has_relation = name not in ("Other", "unknown")
+        yield {"text": row["text"], "entities": entities, "relations": [relation] * has_relation}
+
+
+def with_typed_entities(rows: list[Row], _: random.Random) -> Iterator[Row]:
+    """Each text with its entities, whose type is the sentiment about them.
+
+    A text of which the data do not say where an entity stands is left out.
+    """
+    for row in rows:
+        aspects = cast(list[Mapping[str, object]], row["aspects"])
+        if all(one["start"] is not None for one in aspects):
+            spans = [
+                {"start": one["start"], "text": one["entity"], "label": one["sentiment"]}
+                for one in aspects
+            ]
+            yield {"text": row["text"], "spans": spans}
+
+
 def _about(row: Row) -> object:
     return row.get("title", row["context"])
 
@@ -85,8 +113,11 @@ def _about(row: Row) -> object:
 MAKERS: Mapping[str, Make] = {
     "cmrc2018": with_unanswerable,
     "covid_faq": with_negatives,
+    "finre": with_graphs,
     "goodbooks_items": by_author,
     "kdconv": with_negatives,
+    "semeval2010_task8": with_graphs,
+    "sentfin": with_typed_entities,
     "sgd_response": with_negatives,
     "xquad_en": with_unanswerable,
 }

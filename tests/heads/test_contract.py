@@ -20,6 +20,7 @@ from polytask.heads import HEADS, Head, Prediction
 from polytask.heads.answer import AnswerSpan
 from polytask.heads.choose import Choose
 from polytask.heads.classify import Classify
+from polytask.heads.extract import Extract
 from polytask.heads.lemma import Lemma
 from polytask.heads.multilabel import Multilabel
 from polytask.heads.ordinal import Ordinal
@@ -62,6 +63,11 @@ RECORDS: list[Record] = [
         "candidates": sorted({other, *text.split()}),
         "right": str(len(text) % len({other, *text.split()})),
         "grades": [float((place * len(text)) % 7) for place in range(len({other, *text.split()}))],
+        "ends": [
+            {"start": 0, "end": text.index(" "), "label": "first", "text": None},
+            {"start": text.rindex(" ") + 1, "end": len(text), "label": "last", "text": None},
+        ],
+        "relations": [{"head": 0, "tail": 1, "label": label}] if label != "moan" else [],
         "answers": [
             {"start": place, "end": place + len(word), "label": None, "text": word}
             for word in ("lamp", "Bob", "谢", "坏")
@@ -89,6 +95,7 @@ CASES: Mapping[str, Callable[[], Head]] = {
     "classify, focal and adjusted": lambda: Classify(
         text="text", focal=1.0, logit_adjustment=1.0, label_smoothing=0.1
     ),
+    "entities and relations": lambda: Extract(entities="ends", dropout=0.0),
     "lemmas of words": lambda: Lemma(words="words", min_count=1),
     "labels of a text": lambda: Multilabel(text="text"),
     "labels of words": lambda: Multilabel(words="words"),

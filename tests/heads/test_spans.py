@@ -9,7 +9,8 @@ from polytask.data.feed import ragged, token_rows
 from polytask.data.records import Record
 from polytask.data.tokeniser import Tokeniser
 from polytask.errors import ConfigError, DataError
-from polytask.heads.spans import Spans, overlap_of, words_of, zlpr
+from polytask.heads.span_pairs import overlap_of, words_of, zlpr
+from polytask.heads.spans import Spans
 from polytask.metrics.entities import Span
 
 TOKENISER = Tokeniser(wordpiece().backend_tokenizer, max_tokens=32, pad_id=0)

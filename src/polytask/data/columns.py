@@ -13,6 +13,7 @@ _LABEL_KEYS = ("label", "type", "name")
 _SPAN_ARROW = pa.struct(
     [("start", pa.int64()), ("end", pa.int64()), ("label", pa.string()), ("text", pa.string())]
 )
+_RELATION_ARROW = pa.struct([("head", pa.int64()), ("tail", pa.int64()), ("label", pa.string())])
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,25 @@ def _spans(value: object) -> list[dict[str, object]]:
     return _items(value, "spans", _span)
 
 
+def _relation(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise ValueError(
+            f"expected an object with `head`, `tail` and `label`, got {describe(value)}"
+        )
+    for key in ("head", "tail"):
+        place = value.get(key)
+        if isinstance(place, bool) or not isinstance(place, int) or place < 0:
+            found = "nothing" if place is None else describe(place)
+            raise ValueError(f"`{key}`: expected the number of a span, from 0, got {found}")
+    if value.get("label") is None:
+        raise ValueError("has no `label`")
+    return {"head": value["head"], "tail": value["tail"], "label": _label(value["label"])}
+
+
+def _relations(value: object) -> list[dict[str, object]]:
+    return _items(value, "relations", _relation)
+
+
 def _number_cell(cell: str) -> object:
     try:
         return float(cell)
@@ -197,6 +217,9 @@ With a `text` the `end` may be missing.
 
 SPANS = ColumnType("spans", pa.list_(_SPAN_ARROW), _spans)
 """Any number of stretches of a text, also none."""
+
+RELATIONS = ColumnType("relations", pa.list_(_RELATION_ARROW), _relations)
+"""Any number of relations: the numbers of two spans as `head` and `tail`, from 0, and a `label`."""
 
 NUMBER = ColumnType("number", pa.float64(), _number, _number_cell)
 """A finite number."""

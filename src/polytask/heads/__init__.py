@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from polytask.heads.answer import AnswerSpan
 from polytask.heads.choose import Choose
 from polytask.heads.classify import Classify
+from polytask.heads.extract import Extract
 from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores
 from polytask.heads.lemma import Lemma
 from polytask.heads.multilabel import Multilabel
@@ -20,6 +21,7 @@ HEADS: Mapping[str, type[Head]] = {
     "answer": AnswerSpan,
     "choose": Choose,
     "classify": Classify,
+    "extract": Extract,
     "lemma": Lemma,
     "multilabel": Multilabel,
     "ordinal": Ordinal,

@@ -14,13 +14,10 @@ from polytask.data.columns import SPANS, Need
 from polytask.data.records import Record
 from polytask.data.views import PassageView
 from polytask.errors import DataError
-from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores, word_states
-from polytask.heads.spans import is_of_words, span_fault, words_of
+from polytask.heads.head import IGNORE, NEVER, Gold, Head, Prediction, Scores, word_states
+from polytask.heads.span_pairs import is_of_words, span_fault, words_of
 from polytask.metrics.answers import answer_metrics
 from polytask.metrics.entities import Span
-
-_NEVER = -1e4
-"""The score of a place where no word stands: it must stay finite, in bf16 too."""
 
 _CANDIDATES = 20
 """How many starts and how many ends of a window are looked at."""
@@ -142,7 +139,7 @@ class AnswerSpan(Head):
         words = self.project(self.dropout(word_states(hidden, inputs)))  # (windows, words, 2)
         there = (inputs.word_starts != NO_WORD).unsqueeze(2)  # (windows, words, 1)
         nothing = self.nothing(self.dropout(hidden[:, :1]))  # (windows, 1, 2)
-        return torch.cat([nothing, words.masked_fill(~there, _NEVER)], dim=1)
+        return torch.cat([nothing, words.masked_fill(~there, NEVER)], dim=1)
 
     def loss(self, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         """Cross-entropy of starts and of ends, their mean."""
@@ -177,7 +174,7 @@ class AnswerSpan(Head):
             {"answer": text[start:end], "start": start, "end": end, "probability": round(chance, 6)}
             for (start, end), chance in zip(best, chances, strict=False)
         ]
-        margin = found[best[0]] - nothing if best else _NEVER
+        margin = found[best[0]] - nothing if best else NEVER
         return self._answered({"margin": round(margin, 6), "n_best": n_best})
 
     def _best_of(self, scores: np.ndarray) -> dict[tuple[int, int], float]:
@@ -189,8 +186,7 @@ class AnswerSpan(Head):
             (int(first), int(last)): float(words[first, 0] + words[last, 1])
             for first in starts
             for last in ends
-            if 0 <= last - first < self.max_words
-            and words[[first, last], [0, 1]].min() > _NEVER / 2
+            if 0 <= last - first < self.max_words and words[[first, last], [0, 1]].min() > NEVER / 2
         }
 
     def _answered(self, prediction: Prediction) -> Prediction:

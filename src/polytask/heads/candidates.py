@@ -4,10 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.data.batching import Inputs
-from polytask.heads.head import pool_mean
-
-_NEVER = -1e4
-"""The score of a candidate that is not there: it must stay finite, in bf16 too."""
+from polytask.heads.head import NEVER, pool_mean
 
 
 class CandidateScores(nn.Module):
@@ -37,4 +34,4 @@ def candidate_rows(owners: Tensor) -> Tensor:
 
 def by_record(scores: Tensor, rows: Tensor) -> Tensor:
     """Scores of rows in float32, those of each record side by side: (records, candidates)."""
-    return scores.float()[rows.clamp(min=0)].masked_fill(rows < 0, _NEVER)
+    return scores.float()[rows.clamp(min=0)].masked_fill(rows < 0, NEVER)

@@ -16,6 +16,9 @@ from polytask.metrics.table import Table
 IGNORE = -100
 """Target of a place without a gold label."""
 
+NEVER = -1e4
+"""Score of what cannot be, such as a place where no word stands: finite, in bf16 too."""
+
 Prediction = dict[str, object]
 """What a task says of a record: plain values, ready for JSON."""
 

@@ -17,13 +17,10 @@ from polytask.data.records import Record
 from polytask.data.views import text_view, word_spans, word_texts
 from polytask.errors import DataError
 from polytask.heads.biaffine import Biaffine
-from polytask.heads.head import IGNORE, PlainHead, Prediction, Scores, word_states
+from polytask.heads.head import IGNORE, NEVER, PlainHead, Prediction, Scores, word_states
 from polytask.heads.trees import best_tree
 from polytask.metrics.classes import class_table
 from polytask.metrics.parses import Arc, parse_metrics
-
-_NEVER = -1e4
-"""The score of an arc that cannot be: it must stay finite, in bf16 too."""
 
 
 class Parse(PlainHead):
@@ -149,7 +146,7 @@ class Parse(PlainHead):
         root = self.root.to(words.dtype).expand(len(words), 1, -1)  # (records, 1, width)
         heads = torch.cat([root, words], dim=1)  # (records, 1 + words, width)
         there = nnf.pad(inputs.word_starts != NO_WORD, (1, 0), value=True)  # (records, 1 + words)
-        arcs = self.arcs(words, heads).masked_fill(~there[:, None, :, None], _NEVER)
+        arcs = self.arcs(words, heads).masked_fill(~there[:, None, :, None], NEVER)
         return torch.cat([arcs, self.kinds(words, heads)], dim=-1)
 
     def loss(self, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
@@ -182,7 +179,7 @@ class Parse(PlainHead):
     def _best(self, scores: Tensor, among: Sequence[str]) -> Tensor:
         """Place of the likeliest of some relations: (records, words, heads)."""
         is_among = torch.tensor([label in among for label in self.labels])  # (relations,)
-        return scores.masked_fill(~is_among, _NEVER).argmax(-1)
+        return scores.masked_fill(~is_among, NEVER).argmax(-1)
 
     def _prediction(
         self, record: Record, arcs: np.ndarray, best: np.ndarray, has_word: np.ndarray

@@ -1,15 +1,12 @@
 """`kind: spans`: stretches of a text, each with a type; they may lie in one another or overlap."""
 
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
-from typing import Annotated, Literal, cast
+from typing import Annotated, cast
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as nnf
 
 from polytask.data.batching import NO_WORD, Inputs
 from polytask.data.columns import LABELS, SPANS, Need
@@ -17,14 +14,22 @@ from polytask.data.records import Record
 from polytask.data.views import text_view, word_spans
 from polytask.errors import ConfigError, DataError, did_you_mean
 from polytask.heads.biaffine import Biaffine
-from polytask.heads.head import PlainHead, Prediction, Scores, word_states
+from polytask.heads.head import NEVER, PlainHead, Prediction, Scores, word_states
+from polytask.heads.span_pairs import (
+    Overlap,
+    both_there,
+    in_order,
+    is_of_words,
+    loosest,
+    overlap_among,
+    read_spans,
+    shown_span,
+    span_fault,
+    spans_in,
+    words_of,
+    zlpr,
+)
 from polytask.metrics.entities import Span, bio_fault, span_table, spans_of
-
-Overlap = Literal["none", "nested", "crossing"]
-"""How spans of one text may share characters."""
-
-_NEVER = -1e4
-"""The score of a pair of words that is no span: it must stay finite, in bf16 too."""
 
 _LONGEST = 16
 """From this many words on, spans count as equally long."""
@@ -79,13 +84,13 @@ class Spans(PlainHead):
         for record in records:
             spans = self.gold(record) or []
             counts.update(span.label for span in spans)
-            overlaps |= {overlap_of(*pair) for pair in combinations(spans, 2)}
+            overlaps.add(overlap_among(spans))
             _, offsets = word_spans(record[self.source])
             num_cut += sum(not is_of_words(span, offsets) for span in spans)
         if not counts:
             raise DataError(f"column '{self.column}' holds no span")
         self.labels = sorted(counts)
-        self.overlap = next(kind for kind in _LOOSEST_FIRST if kind in {*overlaps, "none"})
+        self.overlap = loosest(overlaps)
         warnings = [f"span type '{name}' is seen once" for name in self.labels if counts[name] == 1]
         cut = f"{num_cut} spans begin or end inside a word; they are learned as whole words"
         return warnings + [cut] * bool(num_cut)
@@ -157,9 +162,8 @@ class Spans(PlainHead):
         places = torch.arange(words.shape[1], device=words.device)  # (words,)
         length = (places - places.unsqueeze(1)).clamp(0, _LONGEST)  # (first words, last words)
         scores: Tensor = self.pairs(words, words) + self.lengths[length]
-        there = inputs.word_starts != NO_WORD  # (records, words)
-        may_be = (there.unsqueeze(2) & there.unsqueeze(1)).triu()  # (records, words, words)
-        return scores.masked_fill(~may_be.unsqueeze(3), _NEVER)
+        may_be = both_there(inputs) & (places >= places.unsqueeze(1)).unsqueeze(2)
+        return scores.masked_fill(~may_be, NEVER)
 
     def loss(self, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         """For each type log(1 + sum of exp(s) of wrong spans) + log(1 + sum of exp(-s) of gold)."""
@@ -177,28 +181,8 @@ class Spans(PlainHead):
 
     def _prediction(self, record: Record, scores: Tensor) -> Prediction:
         text, offsets = word_spans(record[self.source])
-        found = scores.flatten()
-        best, places = found.topk(min(len(offsets) * len(self.labels), len(found)))
-        kept: dict[Span, float] = {}
-        for score, place in zip(best.tolist(), places.tolist(), strict=True):
-            if score <= 0:
-                break
-            pair, label = divmod(place, len(self.labels))
-            first, last = divmod(pair, scores.shape[1])
-            span = Span(self.labels[label], offsets[first][0], offsets[last][1])
-            if all(self._allows(span, other) for other in kept):
-                kept[span] = score
-        shown = [
-            {
-                "label": span.label,
-                "text": text[span.start : span.end],
-                "start": span.start,
-                "end": span.end,
-                "probability": round(torch.tensor(kept[span]).sigmoid().item(), 6),
-            }
-            for span in sorted(kept, key=lambda one: (one.start, -one.end, one.label))
-        ]
-        return {"spans": shown}
+        found = read_spans(scores, offsets, self.labels, self.overlap)
+        return {"spans": [shown_span(text, span, found[span]) for span in in_order(found)]}
 
     def score(self, gold: Sequence[object], predicted: Sequence[Prediction]) -> Scores:
         """Micro F1, precision and recall of spans; type and both ends must be right."""
@@ -218,9 +202,6 @@ class Spans(PlainHead):
             counts.update(span.label for span in spans or [])
         return dict(counts.most_common()), missing, 0.0
 
-    def _allows(self, span: Span, other: Span) -> bool:
-        return _LOOSEST_FIRST.index(overlap_of(span, other)) >= _LOOSEST_FIRST.index(self.overlap)
-
     def _knows(self, span: Span) -> bool:
         return span.label in self.labels
 
@@ -229,62 +210,3 @@ class Spans(PlainHead):
         if len(tags) != num_words:
             return f"{num_words} words but {len(tags)} labels in column '{self.column}'"
         return bio_fault(tags)
-
-
-_LOOSEST_FIRST: Sequence[Overlap] = ("crossing", "nested", "none")
-
-
-def overlap_of(one: Span, other: Span) -> Overlap:
-    """How two spans share words."""
-    if one.end <= other.start or other.end <= one.start:
-        return "none"
-    is_inside = one.start >= other.start and one.end <= other.end
-    holds = one.start <= other.start and one.end >= other.end
-    return "nested" if is_inside or holds else "crossing"
-
-
-def spans_in(value: object) -> list[Span]:
-    """The spans of a value of a span column, or of a prediction."""
-    return [
-        Span(cast(str, one["label"]), cast(int, one["start"]), cast(int, one["end"]))
-        for one in cast(Sequence[Mapping[str, object]], value)
-    ]
-
-
-def span_fault(text: str, value: object) -> str | None:
-    """A span without a type or outside of its text, or one that is not the text it says it is."""
-    for place, one in enumerate(cast(Sequence[Mapping[str, object]], value), 1):
-        start, end = cast(int, one["start"]), cast(int, one["end"])
-        if one["label"] is None:
-            return f"span {place}: has no `label`"
-        if end > len(text):
-            return f"span {place}: ends at {end}, but the text has {len(text)} characters"
-        if one["text"] is not None and one["text"] != text[start:end]:
-            return f"span {place}: characters {start} to {end} are '{text[start:end]}'"
-    return None
-
-
-def words_of(span: Span, offsets: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """First and last of the words that a span covers, whole or in part."""
-    first = bisect_right([end for _, end in offsets], span.start)
-    last = bisect_left([start for start, _ in offsets], span.end) - 1
-    return first, max(first, last)
-
-
-def is_of_words(span: Span, offsets: Sequence[tuple[int, int]]) -> bool:
-    """Whether a span begins and ends with words."""
-    first, last = words_of(span, offsets)
-    return last < len(offsets) and (offsets[first][0], offsets[last][1]) == (span.start, span.end)
-
-
-def zlpr(scores: Tensor, is_right: Tensor) -> Tensor:
-    """log(1 + sum of exp(s) where wrong) + log(1 + sum of exp(-s) where right).
-
-    (records, pairs, types) to (records, types).
-    """
-    signed = torch.where(is_right, -scores, scores)  # (records, pairs, types)
-    right, wrong = (
-        nnf.pad(signed.masked_fill(is_other, -torch.inf), (0, 0, 1, 0)).logsumexp(1)
-        for is_other in (~is_right, is_right)
-    )
-    return right + wrong

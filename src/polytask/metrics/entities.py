@@ -24,12 +24,22 @@ class Span:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class Triple:
+    """A relation: its label, and the entities it goes from and to."""
+
+    label: str
+    head: Span
+    tail: Span
+
+
 class _Tag(NamedTuple):
     prefix: str
     label: str
 
 
 _OUTSIDE = _Tag("O", "")
+_Found = Sequence[Sequence[Span | Triple]]
 
 
 def spans_of(tags: Sequence[str | None]) -> list[Span]:
@@ -108,12 +118,21 @@ def span_table(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span
     A predicted span is right if a gold one of the same text has its type and both its ends. 0 / 0
     is 0; without any text the average is nan.
     """
+    return _found_table(gold, predicted)
+
+
+def triple_table(gold: Sequence[Sequence[Triple]], predicted: Sequence[Sequence[Triple]]) -> Table:
+    """As `span_table`; a relation is right if its label and both its entities are, types too."""
+    return _found_table(gold, predicted)
+
+
+def _found_table(gold: _Found, predicted: _Found) -> Table:
     num_right, num_found, num_gold = Counter[str](), Counter[str](), Counter[str]()
     for some, answers in zip(gold, predicted, strict=True):
         truth, found = set(some), set(answers)
-        num_right.update(span.label for span in truth & found)
-        num_found.update(span.label for span in found)
-        num_gold.update(span.label for span in truth)
+        num_right.update(one.label for one in truth & found)
+        num_found.update(one.label for one in found)
+        num_gold.update(one.label for one in truth)
     rows = [
         _row(label, num_right[label], num_found[label], num_gold[label])
         for label in sorted({*num_gold, *num_found})
