@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from polytask.data.batching import Pass
 from polytask.encoders import Encoder
-from polytask.heads import Head
+from polytask.heads import Head, TokenHead
 
 
 class MultiTaskModel(nn.Module):
@@ -16,6 +16,9 @@ class MultiTaskModel(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.tasks = list(heads)
+        for head in heads.values():
+            if isinstance(head, TokenHead):
+                head.tie(encoder.token_embeddings())
         self.heads = nn.ModuleDict({_key(task): head for task, head in heads.items()})
 
     def forward(self, batch: Pass, tasks: Mapping[str, Sequence[str]]) -> dict[str, Tensor]:

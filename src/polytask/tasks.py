@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from polytask.data.batching import Part, Pass, join, pad
 from polytask.data.feed import RowSource
+from polytask.data.masking import hide
 from polytask.data.records import Indices
+from polytask.data.tokeniser import Tokeniser
 from polytask.heads import Head
 
 
@@ -21,8 +24,11 @@ class Task:
     is_auxiliary: bool = False
 
 
-def task_section(*, data: str, auxiliary: bool = False) -> None:
-    """The keys every task has: the data set it reads, and whether it is only an auxiliary."""
+def task_section(*, data: str, auxiliary: bool | None = None) -> None:
+    """The keys every task has: the data set it reads, and whether it is only an auxiliary.
+
+    Unless that is said, a task is one if its head learns from texts alone and others do not.
+    """
 
 
 def feed_names(tasks: Sequence[Task]) -> dict[str, str]:
@@ -42,25 +48,31 @@ def make_pass(
     picks: Sequence[tuple[RowSource, Indices]],
     tasks: Mapping[str, Sequence[Task]],
     *,
-    pad_id: int,
-    segment: int,
-    with_targets: bool = True,
+    tokeniser: Tokeniser,
+    is_training: bool = True,
 ) -> Pass:
-    """One pass over records of some feeds, with the targets of every task that reads them.
+    """One pass over records of some feeds, while training with the targets of their tasks.
 
-    `tasks` names the tasks of each feed; `segment` is the id of a second segment.
+    `tasks` names the tasks of each feed. Words that a view masks are drawn from torch's global
+    generator while training, otherwise always the same.
     """
     drawn = [feed.rows(indices) for feed, indices in picks]
     width = max(len(tokens) for rows in drawn for tokens in rows.token_ids)
+    pad_id, segment = tokeniser.pad_id, tokeniser.second_segment
     inputs = [pad(rows, pad_id=pad_id, segment=segment, num_tokens=width) for rows in drawn]
+    shown = list(inputs)
+    for place, (feed, _) in enumerate(picks):
+        if tasks[feed.name][0].head.view.is_masked:
+            seed = int(torch.randint(2**62, ())) if is_training else None
+            shown[place], inputs[place] = hide(inputs[place], tokeniser, seed)
     parts, start = [], 0
     for (feed, indices), one in zip(picks, inputs, strict=True):
         records = feed.take(indices)
         targets = {
-            task.name: task.head.targets(records, one) if with_targets else {}
+            task.name: task.head.targets(records, one) if is_training else {}
             for task in tasks[feed.name]
         }
         rows = slice(start, start + len(one.token_ids))
         parts.append(Part(feed.name, rows, one, records, np.asarray(indices), targets))
         start = rows.stop
-    return Pass(join(inputs), tuple(parts))
+    return Pass(join(shown), tuple(parts))

@@ -1,7 +1,7 @@
 """From an experiment file to objects that say what is to be done; nothing is read or trained."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import cast
@@ -99,6 +99,13 @@ def read_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
             is_auxiliary=bool(section.common["auxiliary"]),
         )
         for name, section in cast(dict[str, Bound], bound["tasks"]).items()
+    ]
+    is_mixed = len({task.head.is_self_supervised for task in tasks}) > 1
+    tasks = [
+        replace(task, is_auxiliary=is_mixed and task.head.is_self_supervised)
+        if cast(dict[str, Bound], bound["tasks"])[task.name].common["auxiliary"] is None
+        else task
+        for task in tasks
     ]
     experiment = Experiment(
         source=cast(EncoderSource, built["encoder",]),

@@ -19,7 +19,8 @@ class Inputs:
 
     token_ids, segment_ids: (rows, tokens); mask: (rows, tokens), true at real tokens;
     word_starts: (rows, words), the position of each word's first token, `NO_WORD` elsewhere;
-    owners: (rows,), the record of each row, counted within the batch.
+    owners: (rows,), the record of each row, counted within the batch; is_hidden: (rows, tokens),
+    true at tokens that the encoder does not see as they are, None where it sees all.
     """
 
     token_ids: Tensor
@@ -27,18 +28,20 @@ class Inputs:
     segment_ids: Tensor
     word_starts: Tensor
     owners: Tensor
+    is_hidden: Tensor | None = None
 
     def to(self, device: torch.device) -> "Inputs":
         """The same rows on another device."""
         return Inputs(
             *(
-                tensor.to(device, non_blocking=True)
+                None if tensor is None else tensor.to(device, non_blocking=True)  # type: ignore[arg-type]
                 for tensor in (
                     self.token_ids,
                     self.mask,
                     self.segment_ids,
                     self.word_starts,
                     self.owners,
+                    self.is_hidden,
                 )
             )
         )

@@ -12,6 +12,7 @@ from polytask.data.views import Row, Segment
 MAX_CHARACTERS_PER_TOKEN = 16
 """Text beyond this many characters a token of the limit is cut before it is tokenised."""
 
+_MASKS = ("[MASK]", "<mask>")
 _VERSION = "1"
 
 
@@ -45,7 +46,11 @@ class Tokeniser:
         self._frames = {1: _frame(text, 1), 2: _frame(text, 2)}
         self._unknown = _unknown_id(text)
         added = text.get_added_tokens_decoder()
-        self._special = {i for i, token in added.items() if token.special} - {self._unknown}
+        self.special_ids = {i for i, token in added.items() if token.special}
+        self.num_tokens = text.get_vocab_size()
+        found = (text.token_to_id(mark) for mark in _MASKS)
+        self.mask_id = next((i for i in found if i is not None), None)
+        self._special = self.special_ids - {self._unknown}
 
     @property
     def second_segment(self) -> int:

@@ -31,9 +31,11 @@ class View(ABC):
     """Which encoder rows a record becomes. Tasks with an equal view of a data set share a pass.
 
     stride: the tokens that neighbouring windows over a long first segment share; None cuts it.
+    is_masked: whether words are hidden from the encoder, so that a task can guess them.
     """
 
     stride: int | None
+    is_masked: bool
 
     @property
     @abstractmethod
@@ -78,6 +80,7 @@ class TextView(View):
     has_towers: bool = False
     is_raw: bool = False
     stride: int | None = None
+    is_masked: bool = False
 
     @property
     def needs(self) -> Mapping[str, Need]:
@@ -87,8 +90,9 @@ class TextView(View):
 
     @property
     def name(self) -> str:
-        """The columns, whether they are encoded apart and whether they are split here."""
-        return ("|" if self.has_towers else "+").join(self.columns) + "/words" * self.is_raw
+        """The columns, whether they are encoded apart, split here and masked."""
+        joined = ("|" if self.has_towers else "+").join(self.columns)
+        return joined + "/words" * self.is_raw + "/masked" * self.is_masked
 
     @property
     def has_words(self) -> bool:
@@ -118,6 +122,7 @@ class MarkedView(View):
     text: str
     spans: tuple[str, str]
     stride: int | None = None
+    is_masked: bool = False
 
     @property
     def needs(self) -> Mapping[str, Need]:
@@ -163,6 +168,7 @@ class PassageView(View):
     passage: str
     question: str
     stride: int | None
+    is_masked: bool = False
 
     @property
     def needs(self) -> Mapping[str, Need]:
@@ -198,6 +204,7 @@ class CandidatesView(View):
     text: str
     candidates: str
     stride: int | None = None
+    is_masked: bool = False
 
     @property
     def needs(self) -> Mapping[str, Need]:

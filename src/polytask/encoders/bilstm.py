@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 from pydantic import Field
 from safetensors import SafetensorError
@@ -62,6 +62,10 @@ class LSTMEncoder(Encoder):
     def blocks(self) -> Sequence[Sequence[nn.Parameter]]:
         """Embeddings first, then one block a layer."""
         return [list(self.embed.parameters()), *(list(layer.parameters()) for layer in self.layers)]
+
+    def token_embeddings(self) -> nn.Parameter:
+        """The embeddings of all tokens: (tokens, width)."""
+        return cast(nn.Parameter, self.embed.weight)
 
     def save(self, folder: Path) -> None:
         """Weights and sizes of its own format: `AutoModel` knows no LSTM."""

@@ -31,6 +31,10 @@ class Encoder(nn.Module, ABC):
         """The parameters in use, from the embeddings up, in the order that data passes them."""
 
     @abstractmethod
+    def token_embeddings(self) -> nn.Parameter:
+        """The embeddings of all tokens: (tokens, width of embeddings)."""
+
+    @abstractmethod
     def save(self, folder: Path) -> None:
         """Weights as safetensors, configuration and tokeniser as JSON, into an existing folder."""
 

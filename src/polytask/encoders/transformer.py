@@ -78,6 +78,10 @@ class Transformer(Encoder):
         blocks[-1] += above
         return [below, *blocks]
 
+    def token_embeddings(self) -> nn.Parameter:
+        """The embeddings of all tokens: (tokens, width of embeddings)."""
+        return cast(nn.Parameter, self.model.get_input_embeddings().weight)
+
     def save(self, folder: Path) -> None:
         """What `AutoModel.from_pretrained` and `AutoTokenizer.from_pretrained` load."""
         with _without_bars():

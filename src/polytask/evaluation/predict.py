@@ -38,7 +38,6 @@ class Predicted:
 def stream(model: MultiTaskModel, source: RowSource, tasks: Sequence[Task]) -> Iterator[Predicted]:
     """Predictions batch by batch, the longest texts first; in float32 whatever training used."""
     device = next(model.parameters()).device
-    tokeniser = model.encoder.tokeniser
     was_training = model.training
     model.eval()
     try:
@@ -46,9 +45,8 @@ def stream(model: MultiTaskModel, source: RowSource, tasks: Sequence[Task]) -> I
             batch = make_pass(
                 [(source, indices)],
                 {source.name: tasks},
-                pad_id=tokeniser.pad_id,
-                segment=tokeniser.second_segment,
-                with_targets=False,
+                tokeniser=model.encoder.tokeniser,
+                is_training=False,
             ).to(device)
             part = batch.parts[0]
             with torch.inference_mode():

@@ -6,7 +6,8 @@ from polytask.heads.answer import AnswerSpan
 from polytask.heads.choose import Choose
 from polytask.heads.classify import Classify
 from polytask.heads.extract import Extract
-from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores
+from polytask.heads.fill import Fill
+from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores, TokenHead
 from polytask.heads.lemma import Lemma
 from polytask.heads.multilabel import Multilabel
 from polytask.heads.ordinal import Ordinal
@@ -22,6 +23,7 @@ HEADS: Mapping[str, type[Head]] = {
     "choose": Choose,
     "classify": Classify,
     "extract": Extract,
+    "fill": Fill,
     "lemma": Lemma,
     "multilabel": Multilabel,
     "ordinal": Ordinal,
@@ -33,4 +35,4 @@ HEADS: Mapping[str, type[Head]] = {
     "tag": Tag,
 }
 
-__all__ = ["HEADS", "IGNORE", "Gold", "Head", "Prediction", "Scores"]
+__all__ = ["HEADS", "IGNORE", "Gold", "Head", "Prediction", "Scores", "TokenHead"]

@@ -53,9 +53,12 @@ class Head(nn.Module, ABC):
     speak these verbs and never ask which head they hold. A head is made from its YAML section,
     learns its labels with `fit` (or takes them back with `restore`), then gets its weights with
     `attach`.
+
+    is_self_supervised: whether it learns from texts alone, and so is an auxiliary unless told.
     """
 
     view: View
+    is_self_supervised = False
 
     @property
     @abstractmethod
@@ -137,6 +140,14 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def label_counts(self, records: Iterable[Record]) -> tuple[dict[str, int], int, float]:
         """Counts of labels, records without any, the headline of the best constant answer."""
+
+
+class TokenHead(Head, ABC):
+    """A head that answers with tokens, and shares their embeddings with the encoder."""
+
+    @abstractmethod
+    def tie(self, embeddings: nn.Parameter) -> None:
+        """Takes the embeddings of all tokens: (tokens, width of embeddings)."""
 
 
 class PlainHead(Head, ABC):

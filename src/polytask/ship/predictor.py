@@ -45,6 +45,8 @@ class _Group:
     tasks: list[Task]
 
     def reads(self, records: Sequence[Mapping[str, object]], source: LiveRows) -> bool:
+        if any(task.head.view.is_masked for task in self.tasks):
+            return False
         return self.source.covers(source) and all(
             mine.get(column, value) == value
             for mine, other in zip(self.records, records, strict=True)
@@ -150,7 +152,8 @@ class Predictor:
                 tokeniser=self.model.encoder.tokeniser,
                 cleaning=reading.cleaning,
             )
-            same = next((g for g in groups if g.reads(records, source)), None)
+            is_masked = reading.view.is_masked
+            same = next((g for g in groups if not is_masked and g.reads(records, source)), None)
             if same is None:
                 groups.append(_Group(records, source, reading.tasks))
                 continue

@@ -164,12 +164,10 @@ class Loop:
         self._report(passes, losses, weights, norms, done.counts, time.perf_counter() - started)
 
     def _make_pass(self, batch: Sequence[tuple[str, object]]) -> Pass:
-        tokeniser = self.model.encoder.tokeniser
         return make_pass(
             [(self._train[name], indices) for name, indices in batch],  # type: ignore[misc]
             self._tasks,
-            pad_id=tokeniser.pad_id,
-            segment=tokeniser.second_segment,
+            tokeniser=self.model.encoder.tokeniser,
         )
 
     def _count_targets(self, passes: Sequence[Pass]) -> dict[str, int]:
