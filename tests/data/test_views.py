@@ -2,9 +2,8 @@ import pytest
 
 from polytask.data.cleaning import Cleaning
 from polytask.data.columns import TEXT
+from polytask.data.part_views import OPENING, MarkedView, TowersView
 from polytask.data.views import (
-    OPENING,
-    MarkedView,
     Pairing,
     TextView,
     text_view,
@@ -110,3 +109,13 @@ def test_the_marks_that_open_are_where_they_are_said_to_be() -> None:
     for pieces in (marked((0, 3), (10, 13)), marked((4, 9), (0, 3)), marked((14, 17), (10, 13))):
         assert {pieces[place] for place in OPENING} == {"@", "#"}
         assert len(pieces) == 9
+
+
+def test_texts_apart_have_a_row_each_and_negatives_more() -> None:
+    view = TowersView(("a", "b"), "others")
+
+    assert view.rows({"a": "x", "b": "y", "others": ["u", "v"]}, None) == [
+        *((text,) for text in "xyuv"),
+    ]
+    assert view.rows({"a": "x", "b": "y", "others": None}, None) == [("x",), ("y",)]
+    assert [need.required for need in view.needs.values()] == [True, True, False]

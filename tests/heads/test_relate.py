@@ -4,9 +4,9 @@ import torch
 from local_tokenizers import wordpiece
 from polytask.data.batching import Inputs, pad
 from polytask.data.feed import ragged, token_rows
+from polytask.data.part_views import OPENING
 from polytask.data.records import Record
 from polytask.data.tokeniser import Tokeniser
-from polytask.data.views import OPENING
 from polytask.errors import ConfigError
 from polytask.heads.head import IGNORE
 from polytask.heads.relate import Relate

@@ -13,7 +13,7 @@ Keys = np.ndarray[tuple[int], np.dtype[np.uint64]]
 
 def text_keys(records: Records, view: View) -> Keys:
     """A number for the text of each record, alike for texts that differ in case or spaces only."""
-    columns = list(view.needs)
+    columns = [name for name, need in view.needs.items() if need.required]
     keys = [_key(record, columns) for some in records.batches(columns) for record in some]
     return np.array(keys, np.uint64)
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from polytask.data.cleaning import Cleaning, clean
-from polytask.data.columns import SPAN, TEXT, TEXTS, WORDS, Need
+from polytask.data.columns import TEXT, WORDS, Need
 from polytask.data.records import Record, Records
-from polytask.data.words import joined_spans, split_finely, split_words
+from polytask.data.words import joined_spans, split_words
 from polytask.errors import ConfigError
 
 Segment = str | list[str]
@@ -17,12 +17,6 @@ Segment = str | list[str]
 
 Row = tuple[Segment, ...]
 """The one or two segments of an encoder row."""
-
-_MARKS = (("@", "*"), ("#", "^"))
-"""Of the first and the second span: what stands around it, and around its type."""
-
-OPENING = (1, 5)
-"""The pieces of a marked row that open its two spans, in the order of the text."""
 
 Pairing = Literal["cross", "towers", "cosine"]
 
@@ -106,132 +100,11 @@ class TextView(View):
 
     def _segment(self, value: object, cleaning: Cleaning | None) -> Segment:
         if not self.is_split:
-            return _cleaned(cast(str, value), cleaning)
-        return [_cleaned(word, cleaning) for word in word_texts(value)]
+            return cleaned(cast(str, value), cleaning)
+        return [cleaned(word, cleaning) for word in word_texts(value)]
 
 
-@dataclass(frozen=True, slots=True)
-class MarkedView(View):
-    """One text with two of its spans between marks: a row of pieces, the marks among them.
-
-    The marks hold the type of a span if it has one: `@ * city * Oslo @`, `# ^ person ^ Ann #`.
-    Source: Zhou and Chen, "An Improved Baseline for Sentence-level Relation Extraction" (AACL
-    2022).
-    """
-
-    text: str
-    spans: tuple[str, str]
-    stride: int | None = None
-    is_masked: bool = False
-
-    @property
-    def needs(self) -> Mapping[str, Need]:
-        """The text and its spans."""
-        return {
-            self.text: Need(TEXT, required=True),
-            **{span: Need(SPAN, required=True) for span in self.spans},
-        }
-
-    @property
-    def name(self) -> str:
-        """The text, and which spans are marked."""
-        return f"{self.text}[{','.join(self.spans)}]"
-
-    @property
-    def has_words(self) -> bool:
-        """Pieces have places like words."""
-        return True
-
-    def rows(self, record: Record, cleaning: Cleaning | None) -> list[Row]:
-        """One row of nine pieces, of which `OPENING` are the marks before the spans, as they come.
-
-        What stands before the first span, between them and behind the second may be empty.
-        """
-        text = cast(str, record[self.text])
-        spans = [cast(Mapping[str, object], record[span]) for span in self.spans]
-        pieces: list[str] = []
-        position = 0
-        for i in sorted((0, 1), key=lambda i: (spans[i]["start"], spans[i]["end"])):
-            start, end = cast(int, spans[i]["start"]), cast(int, spans[i]["end"])
-            outer, inner = _MARKS[i]
-            kind = f" {inner} {spans[i]['label']} {inner}" if spans[i].get("label") else ""
-            pieces += [_cleaned(text[position:start], cleaning), outer + kind]
-            pieces += [_cleaned(text[start:end], cleaning), outer]
-            position = end
-        return [([*pieces, _cleaned(text[position:], cleaning)],)]
-
-
-@dataclass(frozen=True, slots=True)
-class PassageView(View):
-    """A question about a passage: the passage, split finely, first, in windows if it is long."""
-
-    passage: str
-    question: str
-    stride: int | None
-    is_masked: bool = False
-
-    @property
-    def needs(self) -> Mapping[str, Need]:
-        """Passage and question."""
-        return {column: Need(TEXT, required=True) for column in (self.passage, self.question)}
-
-    @property
-    def name(self) -> str:
-        """Both columns."""
-        return f"{self.question}?{self.passage}"
-
-    @property
-    def has_words(self) -> bool:
-        """The passage is split."""
-        return True
-
-    def rows(self, record: Record, cleaning: Cleaning | None) -> list[Row]:
-        """The words of the passage, then the question."""
-        text, offsets = self.words(record)
-        words = [_cleaned(text[start:end], cleaning) for start, end in offsets]
-        return [(words, _cleaned(cast(str, record[self.question]), cleaning))]
-
-    def words(self, record: Record) -> tuple[str, list[tuple[int, int]]]:
-        """The passage and the character span of each of its words."""
-        text = cast(str, record[self.passage])
-        return text, split_finely(text)
-
-
-@dataclass(frozen=True, slots=True)
-class CandidatesView(View):
-    """A text beside each of its candidates: as many rows as there are candidates."""
-
-    text: str
-    candidates: str
-    stride: int | None = None
-    is_masked: bool = False
-
-    @property
-    def needs(self) -> Mapping[str, Need]:
-        """The text and the list of candidates."""
-        return {
-            self.text: Need(TEXT, required=True),
-            self.candidates: Need(TEXTS, required=True),
-        }
-
-    @property
-    def name(self) -> str:
-        """Both columns."""
-        return f"{self.text}*{self.candidates}"
-
-    @property
-    def has_words(self) -> bool:
-        """Texts are not split."""
-        return False
-
-    def rows(self, record: Record, cleaning: Cleaning | None) -> list[Row]:
-        """The text with the first candidate, with the second, and so on."""
-        text = _cleaned(cast(str, record[self.text]), cleaning)
-        candidates = cast(Sequence[str], record[self.candidates])
-        return [(text, _cleaned(candidate, cleaning)) for candidate in candidates]
-
-
-def _cleaned(text: str, cleaning: Cleaning | None) -> str:
+def cleaned(text: str, cleaning: Cleaning | None) -> str:
     """What cleaning leaves; a text of which it leaves nothing stays as it is."""
     left = clean(text, cleaning).text if cleaning else text
     return left if left.strip() else text

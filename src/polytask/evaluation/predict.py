@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
-from polytask.data.batching import by_length
+from polytask.data.batching import by_length, pad
 from polytask.data.feed import RowSource
-from polytask.heads import Prediction
+from polytask.heads import Prediction, pool_mean
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task, make_pass
 
@@ -60,3 +61,21 @@ def stream(model: MultiTaskModel, source: RowSource, tasks: Sequence[Task]) -> I
             )
     finally:
         model.train(was_training)
+
+
+def embed(model: MultiTaskModel, source: RowSource) -> np.ndarray:
+    """The mean hidden state of each record's first row, of length 1: (records, width)."""
+    device, tokeniser = next(model.parameters()).device, model.encoder.tokeniser
+    found = np.zeros((len(source.lengths), model.encoder.width), np.float32)
+    was_training = model.training
+    model.eval()
+    try:
+        for indices in by_length(source.lengths, source.num_rows, BATCH_TOKENS):
+            rows = source.rows(indices)
+            inputs = pad(rows, pad_id=tokeniser.pad_id, segment=tokeniser.second_segment).to(device)
+            with torch.inference_mode():
+                vectors = pool_mean(model.encoder(inputs), inputs.mask).float()
+            found[indices] = torch.nn.functional.normalize(vectors, dim=1).cpu().numpy()
+    finally:
+        model.train(was_training)
+    return found

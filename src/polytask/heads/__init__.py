@@ -7,8 +7,9 @@ from polytask.heads.choose import Choose
 from polytask.heads.classify import Classify
 from polytask.heads.extract import Extract
 from polytask.heads.fill import Fill
-from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores, TokenHead
+from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores, TokenHead, pool_mean
 from polytask.heads.lemma import Lemma
+from polytask.heads.match import Match
 from polytask.heads.multilabel import Multilabel
 from polytask.heads.ordinal import Ordinal
 from polytask.heads.parse import Parse
@@ -25,6 +26,7 @@ HEADS: Mapping[str, type[Head]] = {
     "extract": Extract,
     "fill": Fill,
     "lemma": Lemma,
+    "match": Match,
     "multilabel": Multilabel,
     "ordinal": Ordinal,
     "parse": Parse,
@@ -35,4 +37,4 @@ HEADS: Mapping[str, type[Head]] = {
     "tag": Tag,
 }
 
-__all__ = ["HEADS", "IGNORE", "Gold", "Head", "Prediction", "Scores", "TokenHead"]
+__all__ = ["HEADS", "IGNORE", "Gold", "Head", "Prediction", "Scores", "TokenHead", "pool_mean"]

@@ -11,8 +11,8 @@ from torch.nn import functional as nnf
 
 from polytask.data.batching import NO_WORD, Inputs
 from polytask.data.columns import SPANS, Need
+from polytask.data.part_views import PassageView
 from polytask.data.records import Record
-from polytask.data.views import PassageView
 from polytask.errors import DataError
 from polytask.heads.head import IGNORE, NEVER, Gold, Head, Prediction, Scores, word_states
 from polytask.heads.span_pairs import is_of_words, span_fault, words_of

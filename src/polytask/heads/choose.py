@@ -12,8 +12,8 @@ from torch.nn import functional as nnf
 
 from polytask.data.batching import Inputs
 from polytask.data.columns import LABEL, Need
+from polytask.data.part_views import CandidatesView
 from polytask.data.records import Record
-from polytask.data.views import CandidatesView
 from polytask.errors import DataError
 from polytask.heads.candidates import CandidateScores, by_record, candidate_rows
 from polytask.heads.head import IGNORE, Gold, PlainHead, Prediction, Scores

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from polytask.data.batching import NO_WORD, Inputs
 from polytask.data.columns import LABEL, Need
+from polytask.data.part_views import OPENING, MarkedView
 from polytask.data.records import Record
-from polytask.data.views import OPENING, MarkedView
 from polytask.errors import ConfigError
 from polytask.heads.head import IGNORE, PlainHead, Prediction, Scores, word_states
 from polytask.heads.imbalance import ClassWeights

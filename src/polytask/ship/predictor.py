@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar, overload
 
+import numpy as np
 import torch
 
 from polytask.build import Experiment, open_model
 from polytask.data.cleaning import Cleaning
 from polytask.data.columns import TEXT, WORDS, Need, describe
 from polytask.data.feed import LiveRows
-from polytask.data.views import View
+from polytask.data.views import View, text_view
 from polytask.errors import ConfigError, DataError, RunError, did_you_mean
-from polytask.evaluation.predict import predict
+from polytask.evaluation.predict import embed, predict
 from polytask.heads import Prediction
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task
@@ -104,6 +105,25 @@ class Predictor:
             return self._answer([items], tasks, ["item 1"])[0]
         listed = list(items)
         return self._answer(listed, tasks, places or [f"item {n + 1}" for n in range(len(listed))])
+
+    def embed(self, texts: Iterable[str], *, task: str | None = None) -> np.ndarray:
+        """Vectors of texts, of length 1: (texts, width), what `kind: match` compares.
+
+        `task` names one whose data are cleaned: the texts are cleaned alike. Raises DataError for
+        what is no text or not the name of a task.
+        """
+        if task is not None and task not in self._tasks:
+            raise DataError(f"no task '{task}'. {did_you_mean(task, self._tasks)}")
+        need = Need(TEXT, required=True)
+        records = [{"text": _parsed(need, one, f"item {n}")} for n, one in enumerate(texts, 1)]
+        if not records:
+            return np.zeros((0, self.model.encoder.width), np.float32)
+        cleaning = None if task is None else self._experiment.data[self._tasks[task].data].clean
+        tokeniser = self.model.encoder.tokeniser
+        rows = LiveRows(
+            "items", records, text_view("text", None), tokeniser=tokeniser, cleaning=cleaning
+        )
+        return embed(self.model, rows)
 
     def _answer(
         self, items: Sequence[Item], names: Sequence[str] | None, wheres: Sequence[str]
@@ -206,7 +226,7 @@ def in_chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
 
 def _record(item: Item, task: Task, where: str, *, is_asked: bool) -> dict[str, object]:
     """The item under the column names of a task; empty if the task cannot read it."""
-    needs = task.head.view.needs
+    needs = {name: need for name, need in task.head.view.needs.items() if need.required}
     values = _values(item, list(needs), where)
     fault = ""
     if len(values) != len(needs):
