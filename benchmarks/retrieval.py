@@ -7,7 +7,6 @@ of words, each by cosine. The files are those of the run's experiment.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np

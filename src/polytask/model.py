@@ -1,38 +1,64 @@
 """The model: one shared encoder, one head per task."""
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from torch import Tensor, nn
 
-from polytask.data.batching import Pass
+from polytask.data.batching import Inputs, Pass
 from polytask.encoders import Encoder
-from polytask.heads import Head, TokenHead
+from polytask.heads import Head, ReadableHead, Reader, Reads, TokenHead
+
+_READER = "reader"
 
 
 class MultiTaskModel(nn.Module):
     """One shared encoder and a head by task name: one pass of the encoder serves every task."""
 
-    def __init__(self, encoder: Encoder, heads: Mapping[str, Head]) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        heads: Mapping[str, Head],
+        reads: Mapping[str, Reads] | None = None,
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.tasks = list(heads)
+        self.reads = {task: reading for task, reading in (reads or {}).items() if reading.tasks}
         for head in heads.values():
             if isinstance(head, TokenHead):
                 head.tie(encoder.token_embeddings())
+        for task, reading in self.reads.items():
+            num = sum(cast(ReadableHead, heads[other]).num_signals for other in reading.tasks)
+            heads[task].add_module(_READER, Reader(num, encoder.width))
         self.heads = nn.ModuleDict({_key(task): head for task, head in heads.items()})
 
     def forward(self, batch: Pass, tasks: Mapping[str, Sequence[str]]) -> dict[str, Tensor]:
         """Logits by task, from a single forward of the encoder.
 
-        `tasks` names, for each feed, the tasks that read it. Several parts of one pass must not
-        come from the same feed.
+        `tasks` names, for each feed, the tasks that read it; those that they read are run too.
+        Several parts of one pass must not come from the same feed.
         """
         hidden = self.encoder(batch.inputs)  # (rows, tokens, width)
-        return {
-            task: self.head(task)(hidden[part.rows], part.inputs)
-            for part in batch.parts
-            for task in tasks[part.feed]
-        }
+        found: dict[str, Tensor] = {}
+        for part in batch.parts:
+            for task in tasks[part.feed]:
+                self._run(task, hidden[part.rows], part.inputs, found)
+        return found
+
+    def _run(self, task: str, hidden: Tensor, inputs: Inputs, found: dict[str, Tensor]) -> None:
+        """Puts the logits of a task into `found`, after those of the tasks that it reads."""
+        if task in found:
+            return
+        head, reading = self.head(task), self.reads.get(task)
+        if reading is not None:
+            signals: list[Tensor] = []
+            for other in reading.tasks:
+                self._run(other, hidden, inputs, found)
+                logits = found[other] if reading.has_gradient else found[other].detach()
+                signals.append(cast(ReadableHead, self.head(other)).signals(logits, inputs))
+            hidden = head.get_submodule(_READER)(hidden, signals)
+        found[task] = head(hidden, inputs)
 
     def head(self, task: str) -> Head:
         """The head of a task."""

@@ -11,23 +11,33 @@ from polytask.data.feed import RowSource
 from polytask.data.masking import hide
 from polytask.data.records import Indices
 from polytask.data.tokeniser import Tokeniser
-from polytask.heads import Head
+from polytask.heads import NOTHING, Head, Reads
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task of a run. An auxiliary one trains along but has no say in which model is best."""
+    """One task of a run. An auxiliary one trains along but has no say in which model is best.
+
+    reads: the tasks whose probabilities its head sees beside the hidden states.
+    """
 
     name: str
     data: str
     head: Head
     is_auxiliary: bool = False
+    reads: Reads = NOTHING
 
 
-def task_section(*, data: str, auxiliary: bool | None = None) -> None:
-    """The keys every task has: the data set it reads, and whether it is only an auxiliary.
+def task_section(
+    *,
+    data: str,
+    auxiliary: bool | None = None,
+    reads: list[str] | None = None,
+    reads_gradient: bool = False,
+) -> None:
+    """The keys every task has: its data set, whether it is an auxiliary, which tasks it reads.
 
-    Unless that is said, a task is one if its head learns from texts alone and others do not.
+    Unless that is said, a task is an auxiliary if it learns from texts alone and others do not.
     """
 
 

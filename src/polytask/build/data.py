@@ -8,7 +8,7 @@ from polytask.data.columns import Need
 from polytask.data.dataset import Splits
 from polytask.data.feed import Feed
 from polytask.data.records import Record, Records
-from polytask.encoders import Note
+from polytask.encoders import Encoder, Note
 from polytask.errors import ConfigError, DataError
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task
@@ -112,7 +112,14 @@ def make_model(experiment: Experiment, data: Mapping[str, Splits], note: Note) -
     encoder = experiment.source.create(texts, base=experiment.base, note=note)
     for task in experiment.tasks:
         task.head.attach(encoder.width)
-    return MultiTaskModel(encoder, {task.name: task.head for task in experiment.tasks})
+    return assembled(encoder, experiment)
+
+
+def assembled(encoder: Encoder, experiment: Experiment) -> MultiTaskModel:
+    """The model of an encoder and the heads of an experiment."""
+    tasks = experiment.tasks
+    heads, reads = {t.name: t.head for t in tasks}, {t.name: t.reads for t in tasks}
+    return MultiTaskModel(encoder, heads, reads)
 
 
 def split_records(data: Mapping[str, Splits]) -> dict[str, dict[str, Records]]:

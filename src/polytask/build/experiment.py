@@ -1,7 +1,7 @@
 """From an experiment file to objects that say what is to be done; nothing is read or trained."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import cast
@@ -26,7 +26,7 @@ from polytask.config.options import (
 from polytask.data.dataset import DataSet
 from polytask.encoders import ENCODERS, EncoderSource
 from polytask.errors import ConfigError, did_you_mean
-from polytask.heads import HEADS, Head
+from polytask.heads import HEADS, Head, ReadableHead, Reads
 from polytask.mixing import MIXERS, Mixer
 from polytask.tasks import Task, feed_names, task_section
 
@@ -91,22 +91,7 @@ def read_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     document = read_document(path, overrides)
     bound = bind_experiment(document, layout())
     built = _build_all(bound)
-    tasks = [
-        Task(
-            name,
-            data=cast(str, section.common["data"]),
-            head=cast(Head, built[section.path]),
-            is_auxiliary=bool(section.common["auxiliary"]),
-        )
-        for name, section in cast(dict[str, Bound], bound["tasks"]).items()
-    ]
-    is_mixed = len({task.head.is_self_supervised for task in tasks}) > 1
-    tasks = [
-        replace(task, is_auxiliary=is_mixed and task.head.is_self_supervised)
-        if cast(dict[str, Bound], bound["tasks"])[task.name].common["auxiliary"] is None
-        else task
-        for task in tasks
-    ]
+    tasks = _tasks(cast(dict[str, Bound], bound["tasks"]), built)
     experiment = Experiment(
         source=cast(EncoderSource, built["encoder",]),
         data={
@@ -142,6 +127,24 @@ def _build_all(
     if faults:
         raise ConfigError("\n".join(faults))
     return built
+
+
+def _tasks(
+    sections: Mapping[str, Bound], built: Mapping[tuple[str | int, ...], object]
+) -> list[Task]:
+    heads = {name: cast(Head, built[section.path]) for name, section in sections.items()}
+    is_mixed = len({head.is_self_supervised for head in heads.values()}) > 1
+    tasks: list[Task] = []
+    for name, section in sections.items():
+        common, head = section.common, heads[name]
+        is_told = common["auxiliary"] is not None
+        is_auxiliary = common["auxiliary"] if is_told else is_mixed and head.is_self_supervised
+        reads = Reads(
+            tuple(cast(list[str] | None, common["reads"]) or ()),
+            has_gradient=bool(common["reads_gradient"]),
+        )
+        tasks.append(Task(name, cast(str, common["data"]), head, bool(is_auxiliary), reads))
+    return tasks
 
 
 def _located(plain: dict[str, object], base: Path) -> dict[str, object]:
@@ -187,5 +190,36 @@ def _check_names(experiment: Experiment, where: Callable[[tuple[str, ...]], str]
         faults.append(
             f"{where(('tasks',))}: tasks: every task is auxiliary, so none can choose a model"
         )
+    faults += _reading_faults(experiment.tasks, where)
     if faults:
         raise ConfigError("\n".join(faults))
+
+
+def _reading_faults(tasks: Sequence[Task], where: Callable[[tuple[str, ...]], str]) -> list[str]:
+    """What is wrong with the tasks that read others."""
+    named = {task.name: task for task in tasks}
+
+    def fault(task: Task, other: str) -> str | None:
+        if other not in named:
+            return f"no task '{other}'. {did_you_mean(other, named)}"
+        if not isinstance(named[other].head, ReadableHead):
+            return f"task {other} is of a kind that gives no probabilities to read"
+        if (named[other].data, named[other].head.view) != (task.data, task.head.view):
+            return f"task {other} does not read the same columns of the same data"
+        circle = _circle(named, other, [task.name])
+        return f"{' -> '.join(circle)} is a circle" if circle else None
+
+    return [
+        f"{where(('tasks', task.name, 'reads'))}: tasks.{task.name}.reads: {found}"
+        for task in tasks
+        for other in task.reads.tasks
+        if (found := fault(task, other))
+    ]
+
+
+def _circle(tasks: Mapping[str, Task], name: str, path: list[str]) -> list[str]:
+    """The way by which a task reads the first of the path, none if it does not."""
+    if name in path:
+        return [*path, name] if name == path[0] else []
+    reads = tasks[name].reads.tasks if name in tasks else ()
+    return next((c for other in reads if (c := _circle(tasks, other, [*path, name]))), [])

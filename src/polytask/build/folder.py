@@ -9,6 +9,7 @@ from typing import cast
 
 from safetensors.torch import load_file, save_file
 
+from polytask.build.data import assembled
 from polytask.build.experiment import Experiment, read_experiment
 from polytask.config.experiment import dump_yaml
 from polytask.data.dataset import Splits
@@ -69,7 +70,7 @@ def open_model(folder: Path, overrides: Sequence[str] = ()) -> tuple[MultiTaskMo
             raise RunError(f"{folder}: was not trained on a task {task.name}")
         task.head.restore(learned[task.name])
         task.head.attach(encoder.width)
-    model = MultiTaskModel(encoder, {task.name: task.head for task in experiment.tasks})
+    model = assembled(encoder, experiment)
     try:
         model.heads.load_state_dict(load_file(folder / _HEADS_FILE))
     except RuntimeError as error:

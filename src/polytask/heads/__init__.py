@@ -14,6 +14,7 @@ from polytask.heads.multilabel import Multilabel
 from polytask.heads.ordinal import Ordinal
 from polytask.heads.parse import Parse
 from polytask.heads.rank import Rank
+from polytask.heads.reading import NOTHING, ReadableHead, Reader, Reads
 from polytask.heads.regress import Regress
 from polytask.heads.relate import Relate
 from polytask.heads.spans import Spans
@@ -37,4 +38,17 @@ HEADS: Mapping[str, type[Head]] = {
     "tag": Tag,
 }
 
-__all__ = ["HEADS", "IGNORE", "Gold", "Head", "Prediction", "Scores", "TokenHead", "pool_mean"]
+__all__ = [
+    "HEADS",
+    "IGNORE",
+    "NOTHING",
+    "Gold",
+    "Head",
+    "Prediction",
+    "ReadableHead",
+    "Reader",
+    "Reads",
+    "Scores",
+    "TokenHead",
+    "pool_mean",
+]

@@ -20,13 +20,14 @@ from polytask.heads.head import (
 )
 from polytask.heads.imbalance import ClassWeights, recall_by_frequency
 from polytask.heads.one_label import OneLabel
+from polytask.heads.reading import ReadableHead, signals_of_records
 from polytask.metrics.classes import accuracy, class_table, confusion, macro_f1, matthews
 
 _MANY = 20
 """With more labels than this, recall is told apart by how frequent they are in train."""
 
 
-class Classify(PlainHead):
+class Classify(PlainHead, ReadableHead):
     """One of several labels for a text or a pair of texts (sentiment, topic, intent, inference)."""
 
     def __init__(
@@ -107,6 +108,15 @@ class Classify(PlainHead):
         features = pair_features(pooled) if self.has_towers else pooled
         logits: Tensor = self.project(self.dropout(features))  # (records, labels)
         return logits
+
+    @property
+    def num_signals(self) -> int:
+        """One for each label."""
+        return len(self.one.labels)
+
+    def signals(self, logits: Tensor, inputs: Inputs) -> Tensor:
+        """Probabilities of the labels, at every token."""
+        return signals_of_records(logits.float().softmax(-1), inputs)
 
     def loss(self, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         """Cross-entropy, with what unequal frequencies ask for."""

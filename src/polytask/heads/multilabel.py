@@ -16,7 +16,8 @@ from polytask.data.columns import LABELS, Need
 from polytask.data.records import Record
 from polytask.data.views import text_view
 from polytask.errors import DataError, did_you_mean
-from polytask.heads.head import Gold, Head, Prediction, Scores, pair_features, pool_mean
+from polytask.heads.head import Gold, Prediction, Scores, pair_features, pool_mean
+from polytask.heads.reading import ReadableHead, signals_of_records
 from polytask.metrics.labels import best_threshold, indicators, label_metrics, label_table
 
 _DEFAULT = 0.5
@@ -24,7 +25,7 @@ _FEW = 5
 """A label with fewer examples in dev takes the threshold that suits all labels together."""
 
 
-class Multilabel(Head):
+class Multilabel(ReadableHead):
     """Any number of labels for a text or a pair of texts (emotions, topics, multi-intents)."""
 
     def __init__(
@@ -113,6 +114,15 @@ class Multilabel(Head):
         features = pair_features(pooled) if self.has_towers else pooled
         logits: Tensor = self.project(self.dropout(features))  # (records, labels)
         return logits
+
+    @property
+    def num_signals(self) -> int:
+        """One for each label."""
+        return len(self.labels)
+
+    def signals(self, logits: Tensor, inputs: Inputs) -> Tensor:
+        """Probabilities of the labels, at every token."""
+        return signals_of_records(logits.float().sigmoid(), inputs)
 
     def loss(self, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         """Binary cross-entropy, of each record the mean over labels."""

@@ -14,14 +14,15 @@ from polytask.data.columns import LABELS, Need
 from polytask.data.records import Record
 from polytask.data.views import text_view, word_spans, word_texts
 from polytask.errors import ConfigError
-from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores, word_states
+from polytask.heads.head import IGNORE, Gold, Prediction, Scores, word_states
 from polytask.heads.imbalance import ClassWeights, check_weights
+from polytask.heads.reading import ReadableHead, signals_of_words
 from polytask.heads.word_labels import Decoder, WordLabels
 from polytask.metrics.entities import spans_of
 from polytask.metrics.table import Table
 
 
-class Tag(Head):
+class Tag(ReadableHead):
     """A label for each word (part of speech), or entities and slots as BIO labels."""
 
     def __init__(
@@ -123,6 +124,16 @@ class Tag(Head):
         """Logits from the first token of each word: (records, words, labels of all columns)."""
         words = self.dropout(word_states(hidden, inputs))  # (records, words, width)
         return torch.cat([one(words) for one in self.each], dim=-1)
+
+    @property
+    def num_signals(self) -> int:
+        """One for each label of each column."""
+        return sum(len(one.labels) for one in self.each)
+
+    def signals(self, logits: Tensor, inputs: Inputs) -> Tensor:
+        """Probabilities of the labels of each word, at its tokens."""
+        chances = [part.float().softmax(-1) for part in self._parted(logits)]
+        return signals_of_words(torch.cat(chances, dim=-1), inputs)
 
     def loss(self, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         """Cross-entropy of each word, or of each sentence under a CRF."""

@@ -1,0 +1,66 @@
+"""Heads that read what other heads say of the same text."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from polytask.data.batching import NO_WORD, Inputs
+from polytask.heads.head import Head
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """The tasks that a task reads, and whether its loss trains them too."""
+
+    tasks: tuple[str, ...] = ()
+    has_gradient: bool = False
+
+
+NOTHING = Reads()
+"""No task is read."""
+
+
+class ReadableHead(Head, ABC):
+    """A head whose probabilities others can read."""
+
+    @property
+    @abstractmethod
+    def num_signals(self) -> int:
+        """How many numbers it says of each token."""
+
+    @abstractmethod
+    def signals(self, logits: Tensor, inputs: Inputs) -> Tensor:
+        """Its probabilities at each token: (rows, tokens, signals)."""
+
+
+class Reader(nn.Module):
+    """Adds what other heads say to the hidden states; at first nothing: its weights begin as 0."""
+
+    def __init__(self, num_signals: int, width: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(num_signals, width, bias=False)
+        nn.init.zeros_(self.project.weight)
+
+    def forward(self, hidden: Tensor, signals: Sequence[Tensor]) -> Tensor:
+        """Hidden states of the same shape: (rows, tokens, width)."""
+        read: Tensor = self.project(torch.cat(list(signals), dim=-1).to(hidden.dtype))
+        return hidden + read
+
+
+def signals_of_records(numbers: Tensor, inputs: Inputs) -> Tensor:
+    """Numbers of records, (records, signals), at every token: (rows, tokens, signals)."""
+    return numbers[inputs.owners].unsqueeze(1).expand(-1, inputs.token_ids.shape[1], -1)
+
+
+def signals_of_words(numbers: Tensor, inputs: Inputs) -> Tensor:
+    """Numbers of words, (rows, words, signals), at the tokens of each; 0 elsewhere."""
+    starts = inputs.word_starts  # (rows, words)
+    places = torch.arange(inputs.token_ids.shape[1], device=starts.device)  # (tokens,)
+    begun = (starts.unsqueeze(1) <= places[:, None]) & (starts != NO_WORD).unsqueeze(1)
+    words = begun.sum(2) - 1  # (rows, tokens), -1 before the first
+    rows = torch.arange(len(starts), device=starts.device).unsqueeze(1)
+    there = (words >= 0) & inputs.mask  # (rows, tokens)
+    return numbers[rows, words.clamp(min=0)] * there.unsqueeze(2)
