@@ -228,3 +228,16 @@ def test_recall_is_told_apart_by_frequency_where_there_are_many_labels() -> None
     assert list(scores.metrics.values())[3:] == [0.5, 1.0, 0.0]
     assert list(scores.metrics)[3:] == ["recall_head", "recall_middle", "recall_tail"]
     assert head.score([], []).metrics["recall_tail"] != 0  # nan: nothing to average
+
+
+def test_a_label_that_train_does_not_have_may_count_as_wrong() -> None:
+    head = Classify(text="text", unknown="wrong")
+    head.fit([{"text": "a", "label": "good"}, {"text": "b", "label": "bad"}])
+    record = {"text": "c", "label": "fair"}
+
+    scores = head.score([head.gold(record), "bad"], [{"label": "good"}, {"label": "bad"}])
+
+    assert head.problem(record) is None
+    assert scores.metrics["accuracy"] == 0.5
+    assert list(scores.labels) == ["bad", "good", "fair"]
+    assert scores.confusion[2] == [0, 1, 0]

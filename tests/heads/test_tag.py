@@ -314,3 +314,16 @@ def test_the_error_of_a_word_counts_by_the_weight_of_its_label() -> None:
 def test_a_crf_takes_no_weights_of_words() -> None:
     with pytest.raises(ConfigError, match="a CRF learns whole sentences"):
         Tag(words="words", decoder="crf", class_weights="balanced")
+
+
+def test_a_label_that_train_does_not_have_may_count_as_wrong() -> None:
+    head = Tag(words="words", unknown="wrong")
+    head.fit([{"words": ["a", "b"], "tags": ["B-x", "O"]}])
+    record = {"words": ["c", "d"], "tags": ["B-y", "O"]}
+
+    scores = head.score([head.gold(record)], [{"tags": ["B-x", "O"]}])
+
+    assert head.problem(record) is None
+    assert scores.metrics["entity_f1"] == 0.0
+    assert scores.metrics["accuracy"] == 0.5
+    assert list(scores.labels) == ["B-x", "O", "B-y"]

@@ -15,6 +15,7 @@ from polytask.heads.head import (
     PlainHead,
     Prediction,
     Scores,
+    Unknown,
     pair_features,
     pool_mean,
 )
@@ -38,6 +39,7 @@ class Classify(PlainHead, ReadableHead):
         words: str | list[str] | None = None,
         pair: Literal["cross", "towers"] = "cross",
         labels: list[str] | None = None,
+        unknown: Unknown = "refused",
         class_weights: ClassWeights = None,
         focal: Annotated[float, Field(ge=0)] = 0.0,
         logit_adjustment: Annotated[float, Field(ge=0)] = 0.0,
@@ -50,6 +52,7 @@ class Classify(PlainHead, ReadableHead):
         self.one = OneLabel(
             label,
             labels=labels,
+            unknown=unknown,
             class_weights=class_weights,
             focal=focal,
             logit_adjustment=logit_adjustment,
@@ -134,14 +137,14 @@ class Classify(PlainHead, ReadableHead):
         """
         truth = cast(Sequence[str], gold)
         answers = [cast(str, prediction["label"]) for prediction in predicted]
-        labels = self.one.labels
+        labels = self.one.labels_and(truth)
         table = class_table(truth, answers, labels)
         metrics = {
             "accuracy": accuracy(truth, answers),
             "macro_f1": macro_f1(truth, answers),
             "matthews": matthews(truth, answers),
         }
-        if len(labels) > _MANY:
+        if len(self.one.labels) > _MANY:
             metrics |= recall_by_frequency(table, self.one.counts)
         return Scores(
             metrics=metrics,

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,9 @@ IGNORE = -100
 
 NEVER = -1e4
 """Score of what cannot be, such as a place where no word stands: finite, in bf16 too."""
+
+Unknown = Literal["refused", "wrong"]
+"""What a label of dev or test is that train does not have: a fault, or never answered right."""
 
 Prediction = dict[str, object]
 """What a task says of a record: plain values, ready for JSON."""

@@ -58,7 +58,8 @@ def recall_by_frequency(table: Table, counts: Mapping[str, int]) -> dict[str, fl
 
     A label without a gold example has no part; nan where none is left.
     """
-    rows = sorted(table.rows, key=lambda row: -counts[row.label])
+    known = [row for row in table.rows if row.label in counts]
+    rows = sorted(known, key=lambda row: -counts[row.label])
     thirds = {
         "recall_head": rows[: len(rows) // 3],
         "recall_middle": rows[len(rows) // 3 : len(rows) - len(rows) // 3],

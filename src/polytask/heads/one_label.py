@@ -10,7 +10,7 @@ from torch.nn import functional as nnf
 
 from polytask.data.records import Record
 from polytask.errors import ConfigError, DataError, did_you_mean
-from polytask.heads.head import IGNORE, Prediction
+from polytask.heads.head import IGNORE, Prediction, Unknown
 from polytask.heads.imbalance import ClassWeights, check_weights, log_priors, weights_of
 
 
@@ -22,6 +22,7 @@ class OneLabel(nn.Module):
         column: str,
         *,
         labels: list[str] | None = None,
+        unknown: Unknown = "refused",
         class_weights: ClassWeights = None,
         focal: float = 0.0,
         logit_adjustment: float = 0.0,
@@ -33,6 +34,7 @@ class OneLabel(nn.Module):
         self.labels = list(labels or ())
         if len(set(self.labels)) < len(self.labels):
             raise ConfigError("`labels:` names a label twice")
+        self.unknown = unknown
         check_weights(class_weights)
         self.class_weights = class_weights
         self.focal = focal
@@ -86,9 +88,13 @@ class OneLabel(nn.Module):
     def problem(self, record: Record) -> str | None:
         """A label that was not in the training data."""
         label = self.gold(record)
-        if label is None or label in self.labels:
+        if label is None or label in self.labels or self.unknown == "wrong":
             return None
         return f"label '{label}' is not one of the labels. {did_you_mean(label, self.labels)}"
+
+    def labels_and(self, gold: Sequence[str]) -> list[str]:
+        """The labels, and behind them those gold ones that train does not have."""
+        return [*self.labels, *sorted({*gold} - {*self.labels})]
 
     def gold(self, record: Record) -> str | None:
         """The label."""
@@ -97,7 +103,7 @@ class OneLabel(nn.Module):
     def targets(self, records: Sequence[Record]) -> dict[str, Tensor]:
         """labels: (records,)."""
         labels = [self.gold(record) for record in records]
-        places = [IGNORE if label is None else self.index[label] for label in labels]
+        places = [IGNORE if label is None else self.index.get(label, IGNORE) for label in labels]
         return {"labels": torch.tensor(places)}
 
     def count(self, targets: Mapping[str, Tensor]) -> int:

@@ -11,7 +11,7 @@ from polytask.data.columns import LABEL, Need
 from polytask.data.part_views import OPENING, MarkedView
 from polytask.data.records import Record
 from polytask.errors import ConfigError
-from polytask.heads.head import IGNORE, PlainHead, Prediction, Scores, word_states
+from polytask.heads.head import IGNORE, PlainHead, Prediction, Scores, Unknown, word_states
 from polytask.heads.imbalance import ClassWeights
 from polytask.heads.one_label import OneLabel
 from polytask.metrics.classes import class_table, confusion
@@ -34,6 +34,7 @@ class Relate(PlainHead):
         spans: list[str] | None = None,
         label: str = "label",
         none: str | None = None,
+        unknown: Unknown = "refused",
         class_weights: ClassWeights = None,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
     ) -> None:
@@ -43,7 +44,7 @@ class Relate(PlainHead):
             raise ConfigError("`spans:` takes two columns, such as [e1, e2]")
         self.view = MarkedView(text, (columns[0], columns[1]))
         self.none = none
-        self.one = OneLabel(label, class_weights=class_weights)
+        self.one = OneLabel(label, unknown=unknown, class_weights=class_weights)
         self.dropout = nn.Dropout(dropout)
 
     @property
@@ -126,12 +127,13 @@ class Relate(PlainHead):
         """Macro F1 of types, micro F1, accuracy, the table of labels, the confusion matrix."""
         truth = cast(Sequence[str], gold)
         answers = [cast(str | None, prediction["label"]) for prediction in predicted]
+        labels = self.one.labels_and(truth)
         return Scores(
             metrics=relation_metrics(truth, answers, self.none),
             count=len(truth),
-            table=class_table(truth, answers, self.one.labels),
-            labels=self.one.labels,
-            confusion=confusion(truth, answers, self.one.labels),
+            table=class_table(truth, answers, labels),
+            labels=labels,
+            confusion=confusion(truth, answers, labels),
         )
 
     def label_counts(self, records: Iterable[Record]) -> tuple[dict[str, int], int, float]:

@@ -14,7 +14,7 @@ from polytask.data.columns import LABELS, Need
 from polytask.data.records import Record
 from polytask.data.views import text_view, word_spans, word_texts
 from polytask.errors import ConfigError
-from polytask.heads.head import IGNORE, Gold, Prediction, Scores, word_states
+from polytask.heads.head import IGNORE, Gold, Prediction, Scores, Unknown, word_states
 from polytask.heads.imbalance import ClassWeights, check_weights
 from polytask.heads.reading import ReadableHead, signals_of_words
 from polytask.heads.word_labels import Decoder, WordLabels
@@ -32,6 +32,7 @@ class Tag(ReadableHead):
         tags: str | list[str] = "tags",
         decoder: Decoder = "softmax",
         repair: bool = False,
+        unknown: Unknown = "refused",
         class_weights: ClassWeights = None,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
     ) -> None:
@@ -47,7 +48,11 @@ class Tag(ReadableHead):
         self.columns = nn.ModuleDict(
             {
                 _key(column): WordLabels(
-                    column, decoder=decoder, repair=repair, class_weights=class_weights
+                    column,
+                    decoder=decoder,
+                    repair=repair,
+                    unknown=unknown,
+                    class_weights=class_weights,
                 )
                 for column in columns
             }

@@ -11,7 +11,7 @@ from torch.nn import functional as nnf
 from polytask.data.records import Record
 from polytask.errors import DataError, did_you_mean
 from polytask.heads.crf import CRF
-from polytask.heads.head import IGNORE, Scores
+from polytask.heads.head import IGNORE, Scores, Unknown
 from polytask.heads.imbalance import ClassWeights, weights_of
 from polytask.metrics.classes import accuracy, class_table, confusion
 from polytask.metrics.entities import (
@@ -31,12 +31,19 @@ class WordLabels(nn.Module):
     """The labels of one column: learned, projected from words, decoded and scored."""
 
     def __init__(
-        self, column: str, *, decoder: Decoder, repair: bool, class_weights: ClassWeights
+        self,
+        column: str,
+        *,
+        decoder: Decoder,
+        repair: bool,
+        unknown: Unknown,
+        class_weights: ClassWeights,
     ) -> None:
         super().__init__()
         self.column = column
         self.decoder = decoder
         self.repair = repair
+        self.unknown = unknown
         self.class_weights = class_weights
         self.labels: list[str] = []
         self.has_spans = False
@@ -93,7 +100,7 @@ class WordLabels(nn.Module):
         if self.has_spans and not self.repair and (fault := bio_fault(tags)):
             return f"{fault}. Mend the file, or say `repair: true`"
         unknown = [tag for tag in self._repaired(tags) if tag not in self.labels]
-        if not unknown:
+        if not unknown or self.unknown == "wrong":
             return None
         hint = did_you_mean(unknown[0], self.labels)
         return f"label '{unknown[0]}' is not one of the labels. {hint}"
@@ -111,7 +118,7 @@ class WordLabels(nn.Module):
     def places(self, record: Record) -> Tensor | None:
         """The gold labels as numbers: (words,)."""
         tags = self.gold(record)
-        return None if tags is None else torch.tensor([self.index[tag] for tag in tags])
+        return None if tags is None else torch.tensor([self.index.get(tag, IGNORE) for tag in tags])
 
     def forward(self, words: Tensor) -> Tensor:
         """Logits of each word: (records, words, width) to (records, words, labels)."""
@@ -146,7 +153,8 @@ class WordLabels(nn.Module):
         truth = [tag for tags in gold for tag in tags]
         answers = [tag for tags in predicted for tag in tags]
         metrics = {"accuracy": accuracy(truth, answers)}
-        table = class_table(truth, answers, self.labels)
+        labels = [*self.labels, *sorted({*truth} - {*self.labels})]  # train may lack some
+        table = class_table(truth, answers, labels)
         if self.has_spans:
             table = entity_table(gold, predicted)
             micro = table.average("micro")
@@ -160,8 +168,8 @@ class WordLabels(nn.Module):
             metrics=metrics,
             count=len(gold),
             table=table,
-            labels=self.labels,
-            confusion=confusion(truth, answers, self.labels),
+            labels=labels,
+            confusion=confusion(truth, answers, labels),
         )
 
     def _given(self, record: Record) -> list[str] | None:
