@@ -205,8 +205,7 @@ def open_bench(file: Path, precision: Precision, folder: Path, steps: int) -> Be
         make_pass(
             [(feed, indices) for _, indices in one],
             experiment.tasks_by_feed(),
-            pad_id=tokeniser.pad_id,
-            segment=tokeniser.second_segment,
+            tokeniser=tokeniser,
         )
         for (one,) in plan[: steps + 1]
     ]

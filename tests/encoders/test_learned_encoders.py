@@ -16,11 +16,12 @@ from polytask.errors import ConfigError, RunError
 ROWS: list[Row] = [(SENTENCES[0],), ("help",), (["我", "的", "order"],)]
 SOURCES: dict[str, EncoderSource] = {
     "bilstm": BiLSTM(layers=2, width=16, vocabulary=100, max_tokens=32, dropout=0.3),
+    "bilstm with bigrams": BiLSTM(layers=2, width=16, vocabulary=100, bigrams=50, max_tokens=32),
     "scratch": Scratch(
         layers=2, width=16, attention_heads=2, vocabulary=100, max_tokens=32, dropout=0.3
     ),
 }
-BOTH = pytest.mark.parametrize("kind", SOURCES)
+EVERY = pytest.mark.parametrize("kind", SOURCES)
 
 
 def create(kind: str, seed: int = 0, notes: list[str] | None = None) -> Encoder:
@@ -34,7 +35,7 @@ def inputs_of(encoder: Encoder, rows: list[Row], *, num_tokens: int | None = Non
     return pad(encoded, pad_id=encoder.tokeniser.pad_id, segment=0, num_tokens=num_tokens)
 
 
-@BOTH
+@EVERY
 @torch.no_grad()
 def test_padding_does_not_change_the_states_of_real_tokens(kind: str) -> None:
     encoder = create(kind)
@@ -47,7 +48,7 @@ def test_padding_does_not_change_the_states_of_real_tokens(kind: str) -> None:
         torch.testing.assert_close(hidden[place, : len(alone)], alone, atol=1e-5, rtol=0)
 
 
-@BOTH
+@EVERY
 @torch.no_grad()
 def test_saved_and_opened_it_gives_equal_states(kind: str, tmp_path: Path) -> None:
     encoder = create(kind)
@@ -61,7 +62,7 @@ def test_saved_and_opened_it_gives_equal_states(kind: str, tmp_path: Path) -> No
     assert not list(tmp_path.glob("*.bin")) + list(tmp_path.glob("*.pt"))
 
 
-@BOTH
+@EVERY
 @torch.no_grad()
 def test_the_seed_alone_decides_the_weights(kind: str) -> None:
     one, same, other = create(kind), create(kind), create(kind, seed=1)
@@ -71,7 +72,7 @@ def test_the_seed_alone_decides_the_weights(kind: str) -> None:
     assert not torch.equal(one(inputs), other(inputs))
 
 
-@BOTH
+@EVERY
 def test_every_parameter_of_the_blocks_gets_a_gradient(kind: str) -> None:
     encoder = create(kind)
 
@@ -83,7 +84,7 @@ def test_every_parameter_of_the_blocks_gets_a_gradient(kind: str) -> None:
     assert {id(p) for block in blocks for p in block} == {id(p) for p in used}
 
 
-@BOTH
+@EVERY
 def test_the_vocabulary_learned_is_noted(kind: str) -> None:
     notes: list[str] = []
 

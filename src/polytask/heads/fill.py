@@ -110,8 +110,10 @@ class Fill(PlainHead, TokenHead):
         tokens = inputs.token_ids[inputs.is_hidden]  # (hidden,)
         rows = inputs.is_hidden.nonzero()[:, 0]  # (hidden,)
         owners = inputs.owners[rows]  # (hidden,)
-        errors = nnf.cross_entropy(logits.float(), tokens, reduction="none")  # (hidden,)
-        right = (logits.argmax(1) == tokens).float()  # (hidden,)
+        scores = logits.float()  # (hidden, vocabulary)
+        own = scores.gather(1, tokens.unsqueeze(1)).squeeze(1)  # (hidden,)
+        errors = scores.logsumexp(1) - own  # (hidden,)
+        right = (scores.argmax(1) == tokens).float()  # (hidden,)
         num = torch.bincount(owners, minlength=len(records)).tolist()
         sums = [torch.bincount(owners, some, len(records)).tolist() for some in (right, errors)]
         return [
