@@ -113,7 +113,7 @@ def made(num: int) -> list[Record]:
                 "grades": [draw.random() for _ in range(4)],
                 "tags": tags,
                 "upos": [draw.choice(["NOUN", "VERB", "ADJ"]) for _ in words],
-                "head": [str(place) for place in range(len(words))],
+                "head": [str(int(place > 0)) for place in range(len(words))],
                 "dep": ["root", *(draw.choice(["obj", "nmod"]) for _ in words[1:])],
                 "answers": [{**ends[0], "label": None}],
                 "e1": ends[0],

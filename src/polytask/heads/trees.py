@@ -22,6 +22,9 @@ def best_tree(scores: _Scores) -> list[int]:
     full = np.full((num + 1, num + 1), -np.inf)  # (dependents, heads), the root first
     full[1:] = scores
     np.fill_diagonal(full, -np.inf)
+    heads: _Nodes = full[1:].argmax(axis=1)  # each word's best, which most often is a tree
+    if (heads == 0).sum() == 1 and not len(_cycle(np.append(0, heads))):
+        return cast(list[int], heads.tolist())
     finite = full[np.isfinite(full)]
     full[1:, 0] -= (num + 1) * (finite.max() - finite.min() + 1)
     return cast(list[int], _arborescence(full)[1:].tolist())
@@ -35,7 +38,9 @@ def _arborescence(scores: _Scores) -> _Nodes:
     if not len(cycle):
         return heads
     # The cycle becomes one node, the last; what enters it replaces the arc to one of its nodes.
-    rest = np.setdiff1d(np.arange(len(scores)), cycle)
+    is_outside = np.ones(len(scores), bool)
+    is_outside[cycle] = False
+    rest = np.flatnonzero(is_outside)
     loss = scores[cycle, heads[cycle]]
     into = scores[np.ix_(cycle, rest)] - loss[:, None]  # (cycle, rest)
     out_of = scores[np.ix_(rest, cycle)]  # (rest, cycle)
