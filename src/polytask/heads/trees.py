@@ -24,7 +24,7 @@ def best_tree(scores: _Scores) -> list[int]:
     np.fill_diagonal(full, -np.inf)
     heads: _Nodes = full[1:].argmax(axis=1)  # each word's best, which most often is a tree
     if (heads == 0).sum() == 1 and not len(_cycle(np.append(0, heads))):
-        return cast(list[int], heads.tolist())
+        return heads.tolist()
     finite = full[np.isfinite(full)]
     full[1:, 0] -= (num + 1) * (finite.max() - finite.min() + 1)
     return cast(list[int], _arborescence(full)[1:].tolist())
