@@ -106,6 +106,14 @@ def with_typed_entities(rows: list[Row], _: random.Random) -> Iterator[Row]:
             yield {"text": row["text"], "spans": spans}
 
 
+def by_characters(rows: list[Row], _: random.Random) -> Iterator[Row]:
+    """The characters of each sentence, and whether each begins a word (B) or goes on (I)."""
+    for row in rows:
+        words = cast(list[str], row["tokens"])
+        tags = [f"{'I' if place else 'B'}-word" for word in words for place, _c in enumerate(word)]
+        yield {"characters": list("".join(words)), "tags": tags}
+
+
 def _about(row: Row) -> object:
     return row.get("title", row["context"])
 
@@ -119,6 +127,7 @@ MAKERS: Mapping[str, Make] = {
     "semeval2010_task8": with_graphs,
     "sentfin": with_typed_entities,
     "sgd_response": with_negatives,
+    "ud_chinese_mix": by_characters,
     "xquad_en": with_unanswerable,
 }
 
