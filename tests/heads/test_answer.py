@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from local_tokenizers import wordpiece
-from polytask.data.batching import Inputs, pad
-from polytask.data.feed import ragged, token_rows
+from head_inputs import inputs_of
+from polytask.data.batching import Inputs
 from polytask.data.records import Record
-from polytask.data.tokeniser import Tokeniser
 from polytask.errors import DataError
 from polytask.heads.answer import AnswerSpan
 from polytask.heads.head import IGNORE, Prediction
@@ -18,6 +16,11 @@ WHO: Record = {"context": LONG, "question": "谁", "answers": [{"start": 5, "end
 NONE: Record = {"context": LONG, "question": "谁", "answers": []}
 
 
+def windows_of(head: AnswerSpan, *records: Record) -> Inputs:
+    """Nine tokens are room for five words of the passage, three marks and a question of one."""
+    return inputs_of(head, *records, max_tokens=9)
+
+
 def fitted(*records: Record, stride: int = 2) -> AnswerSpan:
     head = AnswerSpan(stride=stride)
     head.fit(records or [WHO, NONE])
@@ -25,15 +28,9 @@ def fitted(*records: Record, stride: int = 2) -> AnswerSpan:
     return head.eval()
 
 
-def inputs_of(head: AnswerSpan, *records: Record, max_tokens: int = 9) -> Inputs:
-    """Nine tokens are room for five words of the passage, three marks and a question of one."""
-    tokeniser = Tokeniser(wordpiece().backend_tokenizer, max_tokens=max_tokens, pad_id=0)
-    return pad(ragged(token_rows(list(records), head.view, tokeniser, None)), pad_id=0, segment=1)
-
-
 def decoded(head: AnswerSpan, scores: Sequence[dict[tuple[int, int], float]]) -> Prediction:
     """The answer to WHO, from scores of (place, side) in each window; place 0 is no answer."""
-    inputs = inputs_of(head, WHO)
+    inputs = windows_of(head, WHO)
     there = inputs.word_starts >= 0
     logits = torch.zeros(len(there), 1 + there.shape[1], 2)
     logits[:, 1:][~there] = -1e4
@@ -45,7 +42,7 @@ def decoded(head: AnswerSpan, scores: Sequence[dict[tuple[int, int], float]]) ->
 
 
 def test_a_long_passage_is_read_in_windows_that_overlap() -> None:
-    inputs = inputs_of(fitted(), WHO)
+    inputs = windows_of(fitted(), WHO)
 
     held = [np.flatnonzero(window >= 0).tolist() for window in inputs.word_starts.numpy()]
 
@@ -57,7 +54,7 @@ def test_targets_are_the_ends_of_the_answer_in_the_windows_that_hold_it() -> Non
     head = fitted()
     unlabelled = {**WHO, "answers": None}
 
-    targets = head.targets([WHO, NONE, unlabelled], inputs_of(head, WHO, NONE, unlabelled))
+    targets = head.targets([WHO, NONE, unlabelled], windows_of(head, WHO, NONE, unlabelled))
 
     assert targets["ends"].tolist() == [
         *([0, 0], [6, 7], [0, 0]),

@@ -3,15 +3,11 @@ import math
 import pytest
 import torch
 
-from local_tokenizers import wordpiece
-from polytask.data.batching import Inputs, pad
-from polytask.data.feed import ragged, token_rows
+from head_inputs import inputs_of
 from polytask.data.records import Record
-from polytask.data.tokeniser import Tokeniser
 from polytask.errors import DataError
 from polytask.heads.candidates import by_record, candidate_rows
 from polytask.heads.choose import Choose
-from polytask.heads.head import Head
 from polytask.heads.rank import Rank
 
 WHO: Record = {"text": "who", "candidates": ["Ann", "Bob"], "label": "1", "grades": [1.0, 3.0]}
@@ -21,11 +17,6 @@ WHERE: Record = {
     "label": "0",
     "grades": [2.0, 0.0, 2.0],
 }
-
-
-def inputs_of(head: Head, *records: Record) -> Inputs:
-    tokeniser = Tokeniser(wordpiece().backend_tokenizer, max_tokens=16, pad_id=0)
-    return pad(ragged(token_rows(list(records), head.view, tokeniser, None)), pad_id=0, segment=1)
 
 
 def test_scores_of_rows_stand_side_by_side_by_record() -> None:

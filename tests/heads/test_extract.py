@@ -3,11 +3,8 @@ from typing import cast
 import pytest
 import torch
 
-from local_tokenizers import wordpiece
-from polytask.data.batching import Inputs, pad
-from polytask.data.feed import ragged, token_rows
+from head_inputs import inputs_of
 from polytask.data.records import Record
-from polytask.data.tokeniser import Tokeniser
 from polytask.errors import DataError
 from polytask.heads.extract import Extract
 
@@ -42,11 +39,6 @@ def fitted() -> Extract:
     head.fit([ANN, BOB])
     head.attach(4)
     return head.eval()
-
-
-def inputs_of(head: Extract, *records: Record, max_tokens: int = 32) -> Inputs:
-    tokeniser = Tokeniser(wordpiece().backend_tokenizer, max_tokens=max_tokens, pad_id=0)
-    return pad(ragged(token_rows(list(records), head.view, tokeniser, None)), pad_id=0, segment=1)
 
 
 def test_targets_are_ends_of_entities_and_pairs_of_firsts_and_of_lasts() -> None:

@@ -3,17 +3,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_tokenizers import wordpiece
-from polytask.data.batching import Inputs, pad
-from polytask.data.feed import ragged, token_rows
+from head_inputs import inputs_of
 from polytask.data.records import Record
-from polytask.data.tokeniser import Tokeniser
 from polytask.errors import DataError
 from polytask.heads.edits import apply_script, script_of
 from polytask.heads.head import IGNORE
 from polytask.heads.lemma import Lemma
 
-TOKENISER = Tokeniser(wordpiece().backend_tokenizer, max_tokens=8, pad_id=0)
 RECORDS: list[Record] = [
     {"words": ["Lamps", "broke"], "lemma": ["lamp", "break"]},
     {"words": ["two", "Lamps"], "lemma": ["two", "lamp"]},
@@ -27,10 +23,6 @@ def fitted(min_count: int = 2) -> Lemma:
     head.fit(RECORDS)
     head.attach(4)
     return head.eval()
-
-
-def inputs_of(head: Lemma, record: Record) -> Inputs:
-    return pad(ragged(token_rows([record], head.view, TOKENISER, None)), pad_id=0, segment=1)
 
 
 @pytest.mark.parametrize(
@@ -81,11 +73,11 @@ def test_scripts_are_learned_if_they_occur_often_enough() -> None:
 def test_targets_leave_out_rare_scripts_and_missing_lemmas() -> None:
     head = fitted()
 
-    targets = head.targets(RECORDS[:1], inputs_of(head, RECORDS[0]))
+    targets = head.targets(RECORDS[:1], inputs_of(head, RECORDS[0], max_tokens=8))
 
     assert targets["scripts"].tolist() == [[head.index[script_of("lamps", "lamp")], IGNORE]]
     assert head.count(targets) == 1
-    assert head.count(head.targets(RECORDS[3:], inputs_of(head, RECORDS[3]))) == 0
+    assert head.count(head.targets(RECORDS[3:], inputs_of(head, RECORDS[3], max_tokens=8))) == 0
 
 
 def test_a_script_that_does_not_fit_a_word_gives_way_to_the_next() -> None:
@@ -94,7 +86,7 @@ def test_a_script_that_does_not_fit_a_word_gives_way_to_the_next() -> None:
     record: Record = {"words": "Printing ox"}
     logits = torch.tensor([[[5.0, 1.0], [5.0, 1.0]]])
 
-    (found,) = head.decode(logits, [record], inputs_of(head, record))
+    (found,) = head.decode(logits, [record], inputs_of(head, record, max_tokens=8))
 
     assert found == {"lemmas": ["print", "ox"], "words": ["Printing", "ox"]}
 
@@ -103,7 +95,7 @@ def test_a_cut_word_has_no_lemma_and_counts_as_wrong() -> None:
     head = fitted()
     record: Record = {"words": ["help"] * 9, "lemma": ["help"] * 9}
 
-    found = head.decode(torch.zeros(1, 9, 2), [record], inputs_of(head, record))
+    found = head.decode(torch.zeros(1, 9, 2), [record], inputs_of(head, record, max_tokens=8))
 
     lemmas = found[0]["lemmas"]
     assert isinstance(lemmas, list)

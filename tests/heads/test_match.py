@@ -7,12 +7,9 @@ import pytest
 import torch
 from torch.nn import functional as nnf
 
-from local_tokenizers import wordpiece
+from head_inputs import inputs_of
 from polytask.api import load, train
-from polytask.data.batching import Inputs, pad
-from polytask.data.feed import ragged, token_rows
 from polytask.data.records import Record
-from polytask.data.tokeniser import Tokeniser
 from polytask.errors import ConfigError, DataError
 from polytask.heads.match import Match
 
@@ -29,11 +26,6 @@ NAMED: list[Record] = [
 ]
 
 
-def inputs_of(head: Match, records: list[Record]) -> Inputs:
-    tokeniser = Tokeniser(wordpiece().backend_tokenizer, max_tokens=16, pad_id=0)
-    return pad(ragged(token_rows(records, head.view, tokeniser, None)), pad_id=0, segment=1)
-
-
 def vectors(num: int, width: int = 6) -> torch.Tensor:
     torch.manual_seed(3)
     return torch.randn(num, width)
@@ -46,7 +38,7 @@ def cosines(rows: torch.Tensor) -> torch.Tensor:
 
 def test_a_pair_is_told_from_the_other_second_texts_and_all_negatives() -> None:
     head = Match(text=["a", "b"], negatives="no", temperature=0.5)
-    inputs = inputs_of(head, PAIRS)
+    inputs = inputs_of(head, *PAIRS)
     assert inputs.owners.tolist() == [0, 0, 0, 0, 1, 1, 2, 2]
     rows = vectors(8)
 
@@ -66,7 +58,7 @@ def test_texts_of_a_label_are_told_from_the_others() -> None:
     head = Match(text="a", label="label", temperature=0.5)
     rows = vectors(4)
 
-    targets = head.targets(NAMED, inputs_of(head, NAMED))
+    targets = head.targets(NAMED, inputs_of(head, *NAMED))
     loss = head.loss(rows, targets)
 
     near = cosines(rows) / 0.5
@@ -82,7 +74,7 @@ def test_graded_pairs_are_put_in_order() -> None:
     head = Match(text=["a", "b"], score="score", temperature=0.5)
     rows = vectors(6)
 
-    loss = head.loss(rows, head.targets(PAIRS, inputs_of(head, PAIRS)))
+    loss = head.loss(rows, head.targets(PAIRS, inputs_of(head, *PAIRS)))
 
     near = cosines(rows) / 0.5
     gap = float(near[2, 3] - near[0, 1])  # the second pair must be less alike than the first
@@ -90,7 +82,7 @@ def test_graded_pairs_are_put_in_order() -> None:
 
 
 def test_the_first_numbers_of_a_vector_are_trained_to_serve_alone() -> None:
-    inputs = inputs_of(Match(text=["a", "b"]), PAIRS)
+    inputs = inputs_of(Match(text=["a", "b"]), *PAIRS)
     rows = vectors(6)
 
     def loss(part: torch.Tensor, **options: list[int]) -> float:

@@ -3,17 +3,12 @@ from typing import cast
 import pytest
 import torch
 
-from local_tokenizers import wordpiece
-from polytask.data.batching import Inputs, pad
-from polytask.data.feed import ragged, token_rows
+from head_inputs import inputs_of
 from polytask.data.records import Record
-from polytask.data.tokeniser import Tokeniser
 from polytask.errors import DataError
 from polytask.heads.head import IGNORE
 from polytask.heads.parse import Parse
 
-TOKENISER = Tokeniser(wordpiece().backend_tokenizer, max_tokens=32, pad_id=0)
-THREE_WORDS = Tokeniser(wordpiece().backend_tokenizer, max_tokens=5, pad_id=0)
 THE_LAMP_BROKE: Record = {
     "words": ["the", "lamp", "broke"],
     "head": ["2", "3", "0"],
@@ -28,11 +23,6 @@ def fitted() -> Parse:
     head.fit([THE_LAMP_BROKE, HELP_ANN, {"words": ["oh"], "head": None, "dep": None}])
     head.attach(4)
     return head.eval()
-
-
-def inputs_of(head: Parse, *records: Record, tokeniser: Tokeniser = TOKENISER) -> Inputs:
-    rows = token_rows(list(records), head.view, tokeniser, None)
-    return pad(ragged(rows), pad_id=0, segment=1)
 
 
 def logits_for(
@@ -64,7 +54,7 @@ def test_an_arc_to_a_word_that_was_cut_off_is_not_learned() -> None:
         "dep": ["det", "nsubj", "obj", "root"],
     }
 
-    targets = head.targets([record], inputs_of(head, record, tokeniser=THREE_WORDS))
+    targets = head.targets([record], inputs_of(head, record, max_tokens=5))
 
     assert targets["heads"].tolist() == [[2, IGNORE, 2, IGNORE]]
 
@@ -96,7 +86,7 @@ def test_decoding_gives_a_tree_and_the_relation_of_the_root_to_the_root_alone() 
 def test_a_word_that_was_cut_off_has_no_head() -> None:
     head = fitted()
     words: Record = {"words": ["打", "印", "机", "坏"]}
-    inputs = inputs_of(head, words, tokeniser=THREE_WORDS)
+    inputs = inputs_of(head, words, max_tokens=5)
     logits = head(torch.zeros(1, 5, 4), inputs).detach()
 
     (prediction,) = head.decode(logits, [words], inputs)

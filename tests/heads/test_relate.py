@@ -1,12 +1,9 @@
 import pytest
 import torch
 
-from local_tokenizers import wordpiece
-from polytask.data.batching import Inputs, pad
-from polytask.data.feed import ragged, token_rows
+from head_inputs import inputs_of
 from polytask.data.part_views import OPENING
 from polytask.data.records import Record
-from polytask.data.tokeniser import Tokeniser
 from polytask.errors import ConfigError
 from polytask.heads.head import IGNORE
 from polytask.heads.relate import Relate
@@ -25,11 +22,6 @@ def fitted() -> Relate:
     head.fit([ORDER, ROOM])
     head.attach(4)
     return head.eval()
-
-
-def inputs_of(head: Relate, *records: Record, max_tokens: int = 48) -> Inputs:
-    tokeniser = Tokeniser(wordpiece().backend_tokenizer, max_tokens=max_tokens, pad_id=0)
-    return pad(ragged(token_rows(list(records), head.view, tokeniser, None)), pad_id=0, segment=1)
 
 
 def test_the_head_reads_the_marks_before_the_spans_and_nothing_else() -> None:

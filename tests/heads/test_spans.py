@@ -3,18 +3,12 @@ import math
 import pytest
 import torch
 
-from local_tokenizers import wordpiece
-from polytask.data.batching import Inputs, pad
-from polytask.data.feed import ragged, token_rows
+from head_inputs import inputs_of
 from polytask.data.records import Record
-from polytask.data.tokeniser import Tokeniser
 from polytask.errors import ConfigError, DataError
 from polytask.heads.span_pairs import overlap_of, words_of, zlpr
 from polytask.heads.spans import Spans
 from polytask.metrics.entities import Span
-
-TOKENISER = Tokeniser(wordpiece().backend_tokenizer, max_tokens=32, pad_id=0)
-THREE_WORDS = Tokeniser(wordpiece().backend_tokenizer, max_tokens=5, pad_id=0)
 
 
 def span(start: int, end: int, label: str | None = "city", text: str | None = None) -> object:
@@ -30,11 +24,6 @@ def fitted(*records: Record) -> Spans:
     head.fit(records or [BERLIN, NOTHING])
     head.attach(4)
     return head.eval()
-
-
-def inputs_of(head: Spans, record: Record, tokeniser: Tokeniser = TOKENISER) -> Inputs:
-    rows = token_rows([record], head.view, tokeniser, None)
-    return pad(ragged(rows), pad_id=0, segment=1)
 
 
 def decoded(head: Spans, record: Record, scores: dict[tuple[int, int, int], float]) -> object:
@@ -94,7 +83,7 @@ def test_a_span_that_was_cut_off_is_not_learned() -> None:
     head = fitted()
     record: Record = {"text": "打印机坏了", "spans": [span(0, 2), span(1, 5)]}
 
-    targets = head.targets([record], inputs_of(head, record, THREE_WORDS))
+    targets = head.targets([record], inputs_of(head, record, max_tokens=5))
 
     assert targets["spans"].nonzero().tolist() == [[0, 0, 1, 0]]
 
@@ -103,7 +92,7 @@ def test_nothing_behind_the_limit_or_backwards_is_a_span() -> None:
     head = fitted()
     record: Record = {"text": "打印机坏了"}
 
-    scores = head(torch.zeros(1, 5, 4), inputs_of(head, record, THREE_WORDS))
+    scores = head(torch.zeros(1, 5, 4), inputs_of(head, record, max_tokens=5))
 
     assert (scores[0, :, :, 0] > -100).nonzero().tolist() == [
         [first, last] for first in range(3) for last in range(first, 3)

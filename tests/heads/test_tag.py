@@ -4,17 +4,13 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from local_tokenizers import wordpiece
-from polytask.data.batching import Inputs, pad
-from polytask.data.feed import ragged, token_rows
+from head_inputs import inputs_of
 from polytask.data.records import Record
-from polytask.data.tokeniser import Tokeniser
 from polytask.errors import ConfigError, DataError
 from polytask.heads import Prediction
 from polytask.heads.head import IGNORE
 from polytask.heads.tag import Tag
 
-TOKENISER = Tokeniser(wordpiece().backend_tokenizer, max_tokens=16, pad_id=0)
 PLACES: list[Record] = [
     {"words": ["in", "New", "York"], "tags": ["O", "B-place", "I-place"]},
     {"words": ["Ann"], "tags": ["B-who"]},
@@ -31,16 +27,12 @@ def fitted(
     return head.eval()
 
 
-def inputs_of(head: Tag, records: Sequence[Record]) -> Inputs:
-    return pad(ragged(token_rows(records, head.view, TOKENISER, None)), pad_id=0, segment=1)
-
-
 def predict(head: Tag, record: Record, *tags: str) -> Prediction:
     """The prediction from logits that favour these tags."""
     logits = torch.full((1, len(tags), len(head.each[0].labels)), -5.0)
     for word, tag in enumerate(tags):
         logits[0, word, head.each[0].labels.index(tag)] = 5.0
-    return head.decode(logits, [record], inputs_of(head, [record]))[0]
+    return head.decode(logits, [record], inputs_of(head, record))[0]
 
 
 def test_bio_labels_spell_spans_and_bring_the_labels_they_imply() -> None:
@@ -110,9 +102,7 @@ def test_repair_opens_the_entity_and_is_counted() -> None:
     assert head.gold(record) == ["B-place", "I-place", "B-who"]
     assert head.repairs(record) == 2
     assert fitted().repairs(record) == 0
-    assert head.targets([record], inputs_of(head, [record]))["labels"][..., 0].tolist() == [
-        [0, 2, 1]
-    ]
+    assert head.targets([record], inputs_of(head, record))["labels"][..., 0].tolist() == [[0, 2, 1]]
 
 
 @pytest.mark.parametrize("decoder", ["softmax", "crf"])
@@ -122,7 +112,7 @@ def test_targets_leave_out_words_cut_off_missing_labels_and_padding(decoder: str
     records = [long, PLACES[1], {"words": ["help", "me"], "tags": None}]
     head = fitted(decoder=decoder)
 
-    targets = head.targets(records, inputs_of(head, records))
+    targets = head.targets(records, inputs_of(head, *records, max_tokens=16))
 
     outside = head.each[0].labels.index("O")
     assert targets["labels"][..., 0].tolist() == [
@@ -152,7 +142,7 @@ def test_each_word_is_read_at_its_first_token() -> None:
     head.each[0].project = torch.nn.Linear(1, 1, bias=False)
     head.each[0].project.weight.data.fill_(1.0)
     record: Record = {"words": ["unforeseen", "help"]}
-    inputs = inputs_of(head, [record])
+    inputs = inputs_of(head, record, max_tokens=16)
     hidden = torch.arange(inputs.token_ids.shape[1]).float().reshape(1, -1, 1)  # its own place
 
     logits = head(hidden, inputs)
@@ -244,7 +234,7 @@ def several() -> Tag:
 def test_several_columns_are_learned_side_by_side_and_each_may_be_missing() -> None:
     head = several()
 
-    targets = head.targets(COLUMNS, inputs_of(head, COLUMNS))
+    targets = head.targets(COLUMNS, inputs_of(head, *COLUMNS))
 
     assert [one.labels for one in head.each] == [["N", "P", "V"], ["B-x", "I-x", "O"]]
     assert targets["labels"][0].tolist() == [[2, 2], [0, 0], [0, 1]]
@@ -267,7 +257,7 @@ def test_several_columns_are_answered_and_scored_by_column() -> None:
     for word, places in enumerate([(2, 5), (0, 3), (2, 4)]):  # V O, N B-x, V I-x
         logits[0, word, list(places)] = 5.0
 
-    (found,) = head.decode(logits, COLUMNS[:1], inputs_of(head, COLUMNS[:1]))
+    (found,) = head.decode(logits, COLUMNS[:1], inputs_of(head, *COLUMNS[:1]))
 
     assert found["tags"] == {"pos": ["V", "N", "V"], "place": ["O", "B-x", "I-x"]}
     assert found["spans"] == {"place": [{"label": "x", "text": "New York", "start": 4, "end": 12}]}
@@ -305,7 +295,7 @@ def test_the_error_of_a_word_counts_by_the_weight_of_its_label() -> None:
     head.fit(records)
     head.attach(4)
 
-    loss = head.loss(torch.zeros(1, 4, 2), head.targets(records, inputs_of(head, records)))
+    loss = head.loss(torch.zeros(1, 4, 2), head.targets(records, inputs_of(head, *records)))
 
     # X weighs 4 / (2 * 3), Y 4 / (2 * 1): the three errors of X weigh 2 in all, that of Y 2
     assert loss.item() == pytest.approx(4 * math.log(2))
