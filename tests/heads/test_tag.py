@@ -32,7 +32,7 @@ def predict(head: Tag, record: Record, *tags: str) -> Prediction:
     logits = torch.full((1, len(tags), len(head.each[0].labels)), -5.0)
     for word, tag in enumerate(tags):
         logits[0, word, head.each[0].labels.index(tag)] = 5.0
-    return head.decode(logits, [record], inputs_of(head, record))[0]
+    return head.decode(logits, [record], inputs_of(head, record, max_tokens=16))[0]
 
 
 def test_bio_labels_spell_spans_and_bring_the_labels_they_imply() -> None:
