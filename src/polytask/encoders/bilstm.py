@@ -17,7 +17,7 @@ from polytask.encoders.encoder import Encoder, EncoderSource, Note, Texts
 from polytask.encoders.vocabulary import train_tokenizer
 from polytask.errors import ConfigError, RunError
 
-_SPREAD = 0.3
+_SPREAD = 0.1
 """Standard deviation of new embeddings: with torch's own, 1, a small set is learned worse."""
 
 _WEIGHTS = "model.safetensors"
@@ -92,13 +92,15 @@ class BiLSTM(EncoderSource):
 
     `bigrams`: so many more embeddings, of pairs of neighbouring tokens by a hash (Bojanowski et
     al., "Enriching Word Vectors with Subword Information", TACL 2017): they help where characters
-    say little alone, as in Chinese.
+    say little alone, as in Chinese. With `layers: 0` the embeddings are the hidden states: a bag of
+    words for tasks that average them (Joulin et al., "Bag of Tricks for Efficient Text
+    Classification", EACL 2017), fast, and hard to beat on small sets of short texts.
     """
 
     def __init__(
         self,
         *,
-        layers: Annotated[int, Field(ge=1, le=16)] = 2,
+        layers: Annotated[int, Field(ge=0, le=16)] = 2,
         width: Annotated[int, Field(ge=8, le=4096)] = 256,
         vocabulary: Annotated[int, Field(ge=64, le=500_000)] = 8000,
         bigrams: Annotated[int, Field(ge=0, le=1_000_000)] = 0,
