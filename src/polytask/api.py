@@ -32,7 +32,8 @@ from polytask.evaluation.check import Check, check_experiment
 from polytask.evaluation.score import TaskResult, score_tasks
 from polytask.heads import Scores
 from polytask.ship.card import write_card
-from polytask.ship.predictor import Answer, Device, Item, Predictor, load
+from polytask.ship.items import Item
+from polytask.ship.predictor import Answer, Device, Predictor, load
 from polytask.ship.report import check_tables, class_table, scores_table
 from polytask.training.folder import RunFolder
 from polytask.training.precision import choose_device

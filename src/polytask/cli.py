@@ -14,7 +14,7 @@ import typer
 from polytask.errors import DataError, Interrupted, PolytaskError
 
 if TYPE_CHECKING:
-    from polytask.ship.predictor import Item
+    from polytask.ship.items import Item
 
 USER_FAULT = 2
 INTERRUPTED = 130

@@ -1,10 +1,14 @@
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
 from head_inputs import inputs_of
+from polytask.api import load, train
 from polytask.data.part_views import OPENING
 from polytask.data.records import Record
-from polytask.errors import ConfigError
+from polytask.errors import ConfigError, DataError
 from polytask.heads.head import IGNORE
 from polytask.heads.relate import Relate
 
@@ -79,3 +83,23 @@ def test_options_that_make_no_sense_are_refused() -> None:
 
     assert str(spans.value) == "`spans:` takes two columns, such as [e1, e2]"
     assert str(none.value) == "`none: nothing` is no label of column 'label'"
+
+
+def test_a_span_outside_of_its_text_is_told_when_asked_too(tmp_path: Path) -> None:
+    text = "".join(json.dumps(row) + "\n" for row in (ORDER, ROOM))
+    (tmp_path / "rows.jsonl").write_text(text, encoding="utf-8")
+    (tmp_path / "relate.yaml").write_text(
+        "encoder: {kind: scratch, layers: 1, width: 16, vocabulary: 128, max_tokens: 32}\n"
+        "data: {texts: {train: rows.jsonl, dev: rows.jsonl}}\n"
+        "tasks: {place: {kind: relate, data: texts}}\ntrain: {max_steps: 1, device: cpu}\n",
+        encoding="utf-8",
+    )
+    train(tmp_path / "relate.yaml", out=tmp_path / "run")
+    model = load(tmp_path / "run")
+    fine = {"text": "书在桌上", "e1": {"start": 0, "end": 1}, "e2": {"start": 2, "end": 4}}
+
+    with pytest.raises(DataError) as fault:
+        model([fine, {**fine, "e2": {"start": 2, "end": 9}}])
+
+    assert set(model(fine)["place"]) == {"label", "probability"}
+    assert str(fault.value) == "item 2: task place: column 'e2': no text stands from 2 to 9"

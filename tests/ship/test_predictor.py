@@ -16,7 +16,8 @@ from polytask.data.records import Record
 from polytask.data.tokeniser import Tokeniser, TokenRow
 from polytask.data.views import View
 from polytask.errors import ConfigError, DataError, RunError
-from polytask.ship.predictor import Answer, Item, Predictor, in_chunks
+from polytask.ship.items import Item
+from polytask.ship.predictor import Answer, Predictor, in_chunks
 from toys import read_rows, train_toy, write_rows, write_toy
 
 

@@ -10,18 +10,16 @@ import torch
 
 from polytask.build import Experiment, open_model
 from polytask.data.cleaning import Cleaning
-from polytask.data.columns import TEXT, WORDS, Need, describe
+from polytask.data.columns import TEXT, Need
 from polytask.data.feed import LiveRows
 from polytask.data.views import View, text_view
 from polytask.errors import ConfigError, DataError, RunError, did_you_mean
 from polytask.evaluation.predict import embed, predict
 from polytask.heads import Prediction
 from polytask.model import MultiTaskModel
+from polytask.ship.items import Item, kind_of, parsed, record_of
 from polytask.tasks import Task
 from polytask.training.precision import choose_device
-
-Item = str | tuple[str, str] | Mapping[str, object]
-"""A text, a pair of texts, or a record: `{"words": [...]}` or the columns of the data."""
 
 Answer = dict[str, Prediction]
 """Predictions by task."""
@@ -115,13 +113,16 @@ class Predictor:
         if task is not None and task not in self._tasks:
             raise DataError(f"no task '{task}'. {did_you_mean(task, self._tasks)}")
         need = Need(TEXT, required=True)
-        records = [{"text": _parsed(need, one, f"item {n}")} for n, one in enumerate(texts, 1)]
+        records = [{"text": parsed(need, one, f"item {n}")} for n, one in enumerate(texts, 1)]
         if not records:
             return np.zeros((0, self.model.encoder.width), np.float32)
         cleaning = None if task is None else self._experiment.data[self._tasks[task].data].clean
-        tokeniser = self.model.encoder.tokeniser
         rows = LiveRows(
-            "items", records, text_view("text", None), tokeniser=tokeniser, cleaning=cleaning
+            "items",
+            records,
+            text_view("text", None),
+            tokeniser=self.model.encoder.tokeniser,
+            cleaning=cleaning,
         )
         return embed(self.model, rows)
 
@@ -137,10 +138,10 @@ class Predictor:
             able = tuple(
                 name
                 for name in (names or self._tasks)
-                if _record(item, self._tasks[name], wheres[place], is_asked=names is not None)
+                if record_of(item, self._tasks[name], wheres[place], is_asked=names is not None)
             )
             if not able:
-                raise DataError(f"{wheres[place]}: no task reads {_kind(item)}")
+                raise DataError(f"{wheres[place]}: no task reads {kind_of(item)}")
             readers.setdefault(able, []).append(place)
         for able, places in readers.items():
             self._fill(answers, items, able, places)
@@ -164,7 +165,7 @@ class Predictor:
         """Tasks whose views give the same tokens share a pass; views with words come first."""
         groups: list[_Group] = []
         for reading in self._readings(tasks):
-            records = [_record(item, reading.tasks[0], "", is_asked=True) for item in items]
+            records = [record_of(item, reading.tasks[0], "", is_asked=True) for item in items]
             source = LiveRows(
                 "items",
                 records,
@@ -222,79 +223,3 @@ def in_chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
             chunk = []
     if chunk:
         yield chunk
-
-
-def _record(item: Item, task: Task, where: str, *, is_asked: bool) -> dict[str, object]:
-    """The item under the column names of a task; empty if the task cannot read it."""
-    needs = {name: need for name, need in task.head.view.needs.items() if need.required}
-    values = _values(item, list(needs), where)
-    fault = ""
-    if len(values) != len(needs):
-        fault = f"task {task.name} reads {_wanted(needs)}, not {_kind(item)}"
-    else:
-        misfit = (
-            one for pair in zip(needs.values(), values, strict=True) if (one := _misfit(*pair))
-        )
-        fault = next((f"task {task.name} {one}" for one in misfit), "")
-    if fault and is_asked:
-        raise DataError(f"{where}: {fault}")
-    if fault:
-        return {}
-    parsed = (_parsed(*pair, where) for pair in zip(needs.values(), values, strict=True))
-    return dict(zip(needs, parsed, strict=True))
-
-
-def _wanted(needs: Mapping[str, Need]) -> str:
-    if all(need.type in (TEXT, WORDS) for need in needs.values()) and len(needs) <= 2:
-        return "one text" if len(needs) == 1 else "a pair of texts"
-    return f"a record with {', '.join(needs)}"
-
-
-def _misfit(need: Need, value: object) -> str:
-    """Why a value of this kind cannot stand in a column; empty if it can, be it sound or not."""
-    is_list = isinstance(value, list | tuple)
-    if need.type is TEXT and is_list:
-        return "reads text, not a list of words"
-    if need.type not in (TEXT, WORDS) and isinstance(value, str):
-        return f"reads {need.type.name}, not a text"
-    return ""
-
-
-def _parsed(need: Need, value: object, where: str) -> object:
-    raw = list(value) if isinstance(value, tuple) else value
-    is_text = need.type in (TEXT, WORDS)
-    if is_text and not isinstance(raw, str | list):
-        raise DataError(f"{where}: expected text or a list of words, got {describe(raw)}")
-    kind = TEXT if isinstance(raw, str) else need.type
-    try:
-        return kind.parse(raw)
-    except ValueError as fault:
-        nouns = {TEXT.name: "the text", WORDS.name: "the list of words:"}
-        noun = nouns.get(kind.name, f"the {kind.name}:")
-        raise DataError(f"{where}: {noun} {fault}") from None
-
-
-def _values(item: Item, columns: Sequence[str], where: str) -> list[object]:
-    if isinstance(item, str):
-        return [item]
-    if isinstance(item, tuple):
-        return list(item)
-    if not isinstance(item, Mapping):
-        raise DataError(
-            f"{where}: expected a text, a pair of texts or a record, got {describe(item)}"
-        )
-    if all(column in item for column in columns):
-        return [item[column] for column in columns]
-    for key in ("words", "text"):
-        if key in item:
-            value = item[key]
-            return list(value) if isinstance(value, tuple) else [value]
-    return []
-
-
-def _kind(item: Item) -> str:
-    if isinstance(item, str):
-        return "one text"
-    if isinstance(item, tuple):
-        return "a pair of texts" if len(item) == 2 else f"{len(item)} texts"
-    return f"a record with {', '.join(map(str, item)) or 'no keys'}"
