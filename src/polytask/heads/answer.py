@@ -178,15 +178,19 @@ class AnswerSpan(Head):
         return self._answered({"margin": round(margin, 6), "n_best": n_best})
 
     def _best_of(self, scores: np.ndarray) -> dict[tuple[int, int], float]:
-        """Spans of a window by first and last word, from 0, with their scores."""
-        words = scores[1:]
-        num = min(_CANDIDATES, len(words))
-        starts, ends = (np.argsort(-words[:, side], kind="stable")[:num] for side in (0, 1))
+        """The best spans of a window by first and last word, from 0, with their scores."""
+        starts, ends = (
+            np.argsort(-side, kind="stable")[:_CANDIDATES] for side in scores[1:].T
+        )  # (candidates,)
+        first, last = scores[starts + 1, 0][:, None], scores[ends + 1, 1]
+        length = ends - starts[:, None]  # (starts, ends)
+        may_be = (length >= 0) & (length < self.max_words) & (np.minimum(first, last) > NEVER / 2)
+        both = np.where(may_be, first + last, -np.inf)  # (starts, ends)
+        best = np.argsort(-both, axis=None, kind="stable")[: self.n_best]
         return {
-            (int(first), int(last)): float(words[first, 0] + words[last, 1])
-            for first in starts
-            for last in ends
-            if 0 <= last - first < self.max_words and words[[first, last], [0, 1]].min() > NEVER / 2
+            (int(starts[i]), int(ends[j])): float(both[i, j])
+            for i, j in zip(*np.unravel_index(best, both.shape), strict=True)
+            if may_be[i, j]
         }
 
     def _answered(self, prediction: Prediction) -> Prediction:
