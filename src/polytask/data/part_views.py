@@ -28,8 +28,6 @@ class MarkedView(View):
 
     text: str
     spans: tuple[str, str]
-    stride: int | None = None
-    is_masked: bool = False
 
     @property
     def needs(self) -> Mapping[str, Need]:
@@ -75,7 +73,6 @@ class PassageView(View):
     passage: str
     question: str
     stride: int | None
-    is_masked: bool = False
 
     @property
     def needs(self) -> Mapping[str, Need]:
@@ -110,8 +107,6 @@ class CandidatesView(View):
 
     text: str
     candidates: str
-    stride: int | None = None
-    is_masked: bool = False
 
     @property
     def needs(self) -> Mapping[str, Need]:
@@ -144,8 +139,6 @@ class TowersView(View):
 
     columns: tuple[str, ...]
     negatives: str | None = None
-    stride: int | None = None
-    is_masked: bool = False
 
     @property
     def needs(self) -> Mapping[str, Need]:

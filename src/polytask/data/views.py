@@ -28,8 +28,8 @@ class View(ABC):
     is_masked: whether words are hidden from the encoder, so that a task can guess them.
     """
 
-    stride: int | None
-    is_masked: bool
+    stride: int | None = None
+    is_masked: bool = False
 
     @property
     @abstractmethod

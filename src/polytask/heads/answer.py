@@ -15,7 +15,7 @@ from polytask.data.part_views import PassageView
 from polytask.data.records import Record
 from polytask.errors import DataError
 from polytask.heads.head import IGNORE, NEVER, Gold, Head, Prediction, Scores, word_states
-from polytask.heads.span_pairs import is_of_words, span_fault, words_of
+from polytask.heads.span_pairs import inside_words, is_of_words, span_fault, words_of
 from polytask.metrics.answers import answer_metrics
 from polytask.metrics.entities import Span
 
@@ -76,8 +76,7 @@ class AnswerSpan(Head):
         if not num_answers:
             raise DataError(f"column '{self.column}' holds no answer")
         self.may_be_none = num_none > 0
-        cut = f"{num_cut} answers begin or end inside a word; they are learned as whole words"
-        return [cut] * bool(num_cut)
+        return inside_words(num_cut, "answers")
 
     def facts(self) -> dict[str, object]:
         """Whether there may be no answer, and by how much its score must be beaten."""

@@ -21,6 +21,7 @@ from polytask.heads.span_pairs import (
     Overlap,
     both_there,
     in_order,
+    inside_words,
     is_of_words,
     loosest,
     overlap_among,
@@ -32,7 +33,7 @@ from polytask.heads.span_pairs import (
     words_of,
     zlpr,
 )
-from polytask.metrics.entities import Span, Triple, span_table, triple_table
+from polytask.metrics.entities import Span, Triple, span_table
 from polytask.metrics.table import Table
 
 
@@ -105,8 +106,7 @@ class Extract(PlainHead):
             raise DataError(f"column '{empty}' holds nothing to learn from")
         self.types, self.kinds, self.overlap = sorted(types), sorted(kinds), loosest(overlaps)
         warnings = [f"relation '{name}' is seen once" for name in self.kinds if kinds[name] == 1]
-        cut = f"{num_cut} entities begin or end inside a word; they are learned as whole words"
-        return warnings + [cut] * bool(num_cut)
+        return warnings + inside_words(num_cut, "entities")
 
     def facts(self) -> dict[str, object]:
         """Types, kinds, and whether entities share words."""
@@ -192,9 +192,9 @@ class Extract(PlainHead):
         """Scores: (records, words, words, types, then kinds by first and by last words)."""
         words = self.dropout(word_states(hidden, inputs))  # (records, words, width)
         places = torch.arange(words.shape[1], device=words.device)  # (words,)
-        is_entity = torch.arange(len(self.types) + 2 * len(self.kinds), device=words.device)
-        is_backwards = (places < places.unsqueeze(1)).unsqueeze(2) & (is_entity < len(self.types))
         scores: Tensor = self.pairs(words, words)
+        is_entity = torch.arange(scores.shape[3], device=words.device) < len(self.types)
+        is_backwards = (places < places.unsqueeze(1)).unsqueeze(2) & is_entity
         return scores.masked_fill(~both_there(inputs) | is_backwards, NEVER)
 
     def loss(self, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
@@ -245,7 +245,7 @@ class Extract(PlainHead):
             for graph, spans, prediction in zip(truth, answers, predicted, strict=True)
             if graph.relations is not None
         ]
-        relations = triple_table([one for one, _ in pairs], [other for _, other in pairs])
+        relations = span_table([one for one, _ in pairs], [other for _, other in pairs])
         micro = relations.average("micro")
         metrics = {
             "relation_f1": micro.f1,

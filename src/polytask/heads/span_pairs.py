@@ -65,6 +65,12 @@ def is_of_words(span: Span, offsets: Offsets) -> bool:
     return last < len(offsets) and (offsets[first][0], offsets[last][1]) == (span.start, span.end)
 
 
+def inside_words(num: int, noun: str) -> list[str]:
+    """The warning that so many spans are not those of whole words, if there are any."""
+    told = f"{num} {noun} begin or end inside a word; they are learned as whole words"
+    return [told] if num else []
+
+
 def zlpr(scores: Tensor, is_right: Tensor) -> Tensor:
     """log(1 + sum of exp(s) where wrong) + log(1 + sum of exp(-s) where right).
 

@@ -19,6 +19,7 @@ from polytask.heads.span_pairs import (
     Overlap,
     both_there,
     in_order,
+    inside_words,
     is_of_words,
     loosest,
     overlap_among,
@@ -92,8 +93,7 @@ class Spans(PlainHead):
         self.labels = sorted(counts)
         self.overlap = loosest(overlaps)
         warnings = [f"span type '{name}' is seen once" for name in self.labels if counts[name] == 1]
-        cut = f"{num_cut} spans begin or end inside a word; they are learned as whole words"
-        return warnings + [cut] * bool(num_cut)
+        return warnings + inside_words(num_cut, "spans")
 
     def facts(self) -> dict[str, object]:
         """The types, and whether spans share words."""
@@ -119,9 +119,12 @@ class Spans(PlainHead):
             return None
         text, offsets = word_spans(record[self.source])
         fault = self._tag_fault(value, len(offsets)) if self.has_tags else span_fault(text, value)
-        unknown = [] if fault else [s.label for s in self.gold(record) or [] if not self._knows(s)]
-        if not unknown:
+        if fault:
             return fault
+        labels = [span.label for span in self.gold(record) or []]
+        unknown = [label for label in labels if label not in self.labels]
+        if not unknown:
+            return None
         hint = did_you_mean(unknown[0], self.labels)
         return f"span type '{unknown[0]}' is not one of the types. {hint}"
 
@@ -201,9 +204,6 @@ class Spans(PlainHead):
             missing += spans is None
             counts.update(span.label for span in spans or [])
         return dict(counts.most_common()), missing, 0.0
-
-    def _knows(self, span: Span) -> bool:
-        return span.label in self.labels
 
     def _tag_fault(self, value: object, num_words: int) -> str | None:
         tags = cast(list[str], value)

@@ -112,21 +112,13 @@ def entity_table(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str
     return span_table(list(map(spans_of, gold)), list(map(spans_of, predicted)))
 
 
-def span_table(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]]) -> Table:
-    """Precision, recall, F1 and support of each type of span, and their micro average.
+def span_table(gold: _Found, predicted: _Found) -> Table:
+    """Precision, recall, F1 and support of each type of span or relation, and the micro average.
 
-    A predicted span is right if a gold one of the same text has its type and both its ends. 0 / 0
-    is 0; without any text the average is nan.
+    A predicted span is right if a gold one of the same text has its type and both its ends, a
+    relation if one has its label and both its entities, types too. 0 / 0 is 0; without any text
+    the average is nan.
     """
-    return _found_table(gold, predicted)
-
-
-def triple_table(gold: Sequence[Sequence[Triple]], predicted: Sequence[Sequence[Triple]]) -> Table:
-    """As `span_table`; a relation is right if its label and both its entities are, types too."""
-    return _found_table(gold, predicted)
-
-
-def _found_table(gold: _Found, predicted: _Found) -> Table:
     num_right, num_found, num_gold = Counter[str](), Counter[str](), Counter[str]()
     for some, answers in zip(gold, predicted, strict=True):
         truth, found = set(some), set(answers)
