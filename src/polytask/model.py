@@ -6,6 +6,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from polytask.data.batching import Inputs, Pass
+from polytask.data.windows import gather
 from polytask.encoders import Encoder
 from polytask.heads import Head, ReadableHead, Reader, Reads, TokenHead
 
@@ -43,7 +44,7 @@ class MultiTaskModel(nn.Module):
         found: dict[str, Tensor] = {}
         for part in batch.parts:
             for task in tasks[part.feed]:
-                self._run(task, hidden[part.rows], part.inputs, found)
+                self._run(task, gather(hidden[part.rows], part.places), part.inputs, found)
         return found
 
     def _run(self, task: str, hidden: Tensor, inputs: Inputs, found: dict[str, Tensor]) -> None:

@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 
-from polytask.data.batching import Part, Pass, join, pad
+from polytask.data.batching import Inputs, Part, Pass, join, pad
 from polytask.data.feed import RowSource
 from polytask.data.masking import hide
 from polytask.data.records import Indices
 from polytask.data.tokeniser import Tokeniser
+from polytask.data.views import Long
+from polytask.data.windows import whole_texts
 from polytask.heads import NOTHING, Head, Reads
 
 
@@ -34,8 +38,10 @@ def task_section(
     auxiliary: bool | None = None,
     reads: list[str] | None = None,
     reads_gradient: bool = False,
+    long: Long | None = None,
+    stride: Annotated[int, Field(ge=0)] | None = None,
 ) -> None:
-    """The keys every task has: its data set, whether it is an auxiliary, which tasks it reads.
+    """The keys every task has: its data set, whether it is an auxiliary, what it reads and how.
 
     Unless that is said, a task is an auxiliary if it learns from texts alone and others do not.
     """
@@ -67,22 +73,27 @@ def make_pass(
     generator while training, otherwise always the same.
     """
     drawn = [feed.rows(indices) for feed, indices in picks]
+    filler = {"pad_id": tokeniser.pad_id, "segment": tokeniser.second_segment}
     width = max(len(tokens) for rows in drawn for tokens in rows.token_ids)
-    pad_id, segment = tokeniser.pad_id, tokeniser.second_segment
-    inputs = [pad(rows, pad_id=pad_id, segment=segment, num_tokens=width) for rows in drawn]
-    shown = list(inputs)
-    for place, (feed, _) in enumerate(picks):
-        if tasks[feed.name][0].head.view.is_masked:
+    shown: list[Inputs] = []
+    parts: list[Part] = []
+    start = 0
+    for (feed, indices), ragged in zip(picks, drawn, strict=True):
+        view = tasks[feed.name][0].head.view
+        seen = inputs = pad(ragged, **filler, num_tokens=width)
+        places = None
+        if view.is_masked:
             seed = int(torch.randint(2**62, ())) if is_training else None
-            shown[place], inputs[place] = hide(inputs[place], tokeniser, seed)
-    parts, start = [], 0
-    for (feed, indices), one in zip(picks, inputs, strict=True):
+            seen, inputs = hide(inputs, tokeniser, seed)
+        elif view.has_whole_texts and any(ragged.continues):
+            inputs, places = whole_texts(ragged, **filler)
         records = feed.take(indices)
         targets = {
-            task.name: task.head.targets(records, one) if is_training else {}
+            task.name: task.head.targets(records, inputs) if is_training else {}
             for task in tasks[feed.name]
         }
-        rows = slice(start, start + len(one.token_ids))
-        parts.append(Part(feed.name, rows, one, records, np.asarray(indices), targets))
+        rows = slice(start, start + len(seen.token_ids))
+        parts.append(Part(feed.name, rows, inputs, records, np.asarray(indices), targets, places))
+        shown.append(seen)
         start = rows.stop
     return Pass(join(shown), tuple(parts))

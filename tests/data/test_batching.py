@@ -84,6 +84,8 @@ def ragged_of(rows: list[list[int]], *, words: list[list[int]] | None = None) ->
         token_ids=[np.array(row, np.int32) for row in rows],
         num_first=[2] * len(rows),
         word_starts=[np.array(starts, np.int32) for starts in words or [[] for _ in rows]],
+        own=[(0, len(tokens)) for tokens in rows],
+        continues=[False for _ in rows],
         owners=list(range(len(rows))),
     )
 

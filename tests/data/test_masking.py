@@ -9,7 +9,7 @@ from polytask.data.tokeniser import Tokeniser
 from polytask.data.views import TextView
 from polytask.errors import ConfigError
 
-VIEW = TextView(("text",), is_split=True, is_raw=True, stride=0, is_masked=True)
+VIEW = TextView(("text",), is_split=True, is_raw=True, long="windows", stride=0, is_masked=True)
 TOKENISER = Tokeniser(wordpiece().backend_tokenizer, max_tokens=24, pad_id=0)
 TEXTS = ["please send the invoice to Berlin", "打印机坏了，请帮忙。" * 5, "help"]
 

@@ -45,7 +45,7 @@ def tokeniser_of(kind: str, max_tokens: int = 32) -> Tokeniser:
 
 
 def encode(kind: str, *row: str | list[str], max_tokens: int = 32) -> TokenRow:
-    return tokeniser_of(kind, max_tokens).encode([tuple(row)])[0]
+    return tokeniser_of(kind, max_tokens).encode([tuple(row)])[0][0]
 
 
 def pieces_of(kind: str, row: TokenRow) -> list[str]:
@@ -58,7 +58,7 @@ def pieces_of(kind: str, row: TokenRow) -> list[str]:
 
 def ids_and_segments(kind: str, row: Row, max_tokens: int) -> tuple[list[int], list[int]]:
     tokeniser = tokeniser_of(kind, max_tokens)
-    rows = ragged([tokeniser.encode([row])])
+    rows = ragged(tokeniser.encode([row]))
     inputs = pad(rows, pad_id=tokeniser.pad_id, segment=tokeniser.second_segment)
     return inputs.token_ids[0].tolist(), inputs.segment_ids[0].tolist()
 
@@ -107,9 +107,9 @@ def test_split_words_become_the_tokens_of_the_words_with_a_space_before_each(
 ) -> None:
     tokeniser = tokeniser_of(kind, 128)
 
-    together = tokeniser.encode([(words,)])[0]
+    together = tokeniser.encode([(words,)])[0][0]
 
-    each = [tokeniser.encode([([word],)])[0] for word in words]
+    each = [tokeniser.encode([([word],)])[0][0] for word in words]
     num_before = together.word_starts[0]
     inner = [row.token_ids[num_before:-1] for row in each]
     assert together.token_ids[num_before:-1] == [i for ids in inner for i in ids]
@@ -237,7 +237,7 @@ def test_truncation_and_padding_of_the_tokenizer_given_have_no_effect() -> None:
     tokeniser = Tokeniser(tokenizer.backend_tokenizer, max_tokens=32, pad_id=0)
 
     assert tokeniser.fingerprint == tokeniser_of("ours").fingerprint
-    assert tokeniser.encode([("help " * 10,)])[0].full_length == 12
+    assert tokeniser.encode([("help " * 10,)])[0][0].full_length == 12
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -246,9 +246,9 @@ def test_windows_hold_every_word_once_or_more_and_the_whole_second_segment(
     kind: str, stride: int
 ) -> None:
     tokeniser, words = tokeniser_of(kind, 16), [*"打印机坏了请帮忙我的订单还没有到" * 2]
-    whole = tokeniser_of(kind, 512).encode([(words, "help")])[0]
+    whole = tokeniser_of(kind, 512).encode([(words, "help")])[0][0]
 
-    (rows,) = tokeniser.windows([(words, "help")], stride)
+    (rows,) = tokeniser.encode([(words, "help")], "windows", stride)
 
     starts = np.array([row.word_starts for row in rows])
     assert len(rows) > 1
@@ -266,11 +266,46 @@ def test_a_short_text_is_one_window_equal_to_its_row() -> None:
     tokeniser = tokeniser_of("wordpiece", 64)
     rows: list[Row] = [(["please", "help"], "now"), (["打"], "印")]
 
-    assert tokeniser.windows(rows, 8) == [[row] for row in tokeniser.encode(rows)]
+    assert tokeniser.encode(rows, "windows") == tokeniser.encode(rows)
+    assert tokeniser.encode(rows, "head_tail") == tokeniser.encode(rows)
 
 
 def test_a_second_segment_takes_half_of_a_window_and_is_reported_as_cut() -> None:
-    (rows,) = tokeniser_of("wordpiece", 16).windows([(["please", "help"], "打印机坏了" * 9)], 2)
+    row: Row = (["please", "help"], "打印机坏了" * 9)
+
+    (rows,) = tokeniser_of("wordpiece", 16).encode([row], "windows", 2)
 
     assert all(len(row.token_ids) <= 16 and row.full_length == 17 for row in rows)
     assert all((np.array(row.word_starts) >= 0).any() for row in rows)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("second", [(), ("help",)])
+def test_of_a_long_text_the_first_quarter_and_the_end_are_kept(
+    kind: str, second: tuple[str, ...]
+) -> None:
+    words = [*"打印机坏了请帮忙我的订单还没有到" * 3]
+    whole = tokeniser_of(kind, 512).encode([(words, *second)])[0][0]
+
+    row = tokeniser_of(kind, 20).encode([(words, *second)], "head_tail")[0][0]
+
+    same = [one == other for one, other in zip(row.token_ids, whole.token_ids, strict=False)]
+    num_head, num_tail = same.index(False), 20 - same.index(False)
+    is_kept = [place >= 0 for place in row.word_starts]
+    num_first, num_last = is_kept.index(False), is_kept[::-1].index(False)
+    assert row.token_ids[num_head:] == whole.token_ids[-num_tail:]
+    assert 0 < num_first < num_last == sum(is_kept) - num_first
+    assert (len(row.token_ids), row.full_length) == (20, whole.full_length)
+    for word, place in enumerate(row.word_starts):
+        assert place < 0 or row.token_ids[place] == whole.token_ids[whole.word_starts[word]]
+    assert row.token_ids[row.num_first :] == whole.token_ids[whole.num_first :]
+
+
+def test_the_tail_of_a_very_long_text_is_its_own_tail() -> None:
+    text = "printer " * 5000 + "refund"
+
+    row = tokeniser_of("wordpiece", 16).encode([(text,)], "head_tail")[0][0]
+    other = tokeniser_of("wordpiece", 16).encode([("printer refund",)])[0][0]
+
+    assert row.token_ids[-2:] == other.token_ids[-2:]
+    assert row.token_ids[1] == other.token_ids[1]

@@ -104,7 +104,7 @@ def opened(folder: Path) -> Encoder:
 def inputs_of(encoder: Encoder, rows: list[Row], *, num_tokens: int | None = None) -> Inputs:
     tokeniser = encoder.tokeniser
     return pad(
-        ragged([tokeniser.encode(rows)]),
+        ragged(tokeniser.encode(rows)),
         pad_id=tokeniser.pad_id,
         segment=tokeniser.second_segment,
         num_tokens=num_tokens,

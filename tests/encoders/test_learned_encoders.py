@@ -32,7 +32,7 @@ def create(kind: str, seed: int = 0, notes: list[str] | None = None) -> Encoder:
 
 
 def inputs_of(encoder: Encoder, rows: list[Row], *, num_tokens: int | None = None) -> Inputs:
-    encoded = ragged([encoder.tokeniser.encode(rows)])
+    encoded = ragged(encoder.tokeniser.encode(rows))
     return pad(encoded, pad_id=encoder.tokeniser.pad_id, segment=0, num_tokens=num_tokens)
 
 

@@ -171,7 +171,7 @@ def test_the_packaged_copy_stands_in_for_the_hub_and_says_so(tmp_path: Path) -> 
     rows = encoder.eval().tokeniser.encode(
         [("a cat sits outside",), ("the kitten is outdoors",), ("stock prices fell",)]
     )
-    inputs = pad(ragged([[row] for row in rows]), pad_id=encoder.tokeniser.pad_id, segment=1)
+    inputs = pad(ragged(rows), pad_id=encoder.tokeniser.pad_id, segment=1)
     mask = inputs.mask.unsqueeze(-1)
     pooled = (encoder(inputs) * mask).sum(1) / mask.sum(1)
     alike, unlike = (torch.cosine_similarity(pooled[0], pooled[i], dim=0) for i in (1, 2))
@@ -187,7 +187,7 @@ def test_words_are_aligned_by_the_packaged_tokeniser() -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
 
     words = ["Unbelievably", ",", "\u200b", "北", "it", "works"]
-    row = encoder.tokeniser.encode([(words,)])[0]
+    row = encoder.tokeniser.encode([(words,)])[0][0]
 
     first = tokenizer.convert_ids_to_tokens([row.token_ids[start] for start in row.word_starts])
     # A word of nothing but a zero-width space has no token and stands at the word before.

@@ -22,7 +22,8 @@ def windows_of(head: AnswerSpan, *records: Record) -> Inputs:
 
 
 def fitted(*records: Record, stride: int = 2) -> AnswerSpan:
-    head = AnswerSpan(stride=stride)
+    head = AnswerSpan()
+    head.view = head.view.of_long_texts(None, stride)
     head.fit(records or [WHO, NONE])
     head.attach(4)
     return head.eval()
@@ -75,7 +76,7 @@ def test_the_best_span_of_all_windows_is_the_answer() -> None:
 
 
 def test_an_end_before_its_start_is_no_answer_nor_is_a_span_too_long() -> None:
-    head = AnswerSpan(stride=2, max_words=2)
+    head = AnswerSpan(max_words=2)
     head.fit([WHO])
     head.attach(4)
 

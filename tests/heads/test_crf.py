@@ -219,6 +219,30 @@ def test_gradients_are_finite_and_none_flows_from_outside_the_mask(labels: list[
     assert crf.viterbi(emissions, mask)[2].tolist() == [IGNORE] * 4
 
 
+def test_words_on_both_sides_of_a_gap_are_neighbours() -> None:
+    crf = random_crf(BIO, 5)
+    emissions, whole = random_batch([6, 4], len(BIO), 5)
+    tags = torch.tensor([[4, 1, 3, 0, 2, 4], [0, 2, 2, 4, 0, 0]])
+    places = torch.tensor([[0, 1, 4, 5, 7, 8], [1, 2, 6, 7, 0, 0]])
+    mask = torch.zeros(2, 9, dtype=torch.bool)
+    with_gaps = torch.full((2, 9, len(BIO)), 50.0)
+    gold = torch.full((2, 9), IGNORE)
+    for row, num in enumerate((6, 4)):
+        mask[row, places[row, :num]] = True
+        with_gaps[row, places[row, :num]] = emissions[row, :num]
+        gold[row, places[row, :num]] = tags[row, :num]
+
+    found = crf.viterbi(with_gaps, mask)
+
+    assert torch.allclose(
+        crf.log_likelihood(with_gaps, gold, mask), crf.log_likelihood(emissions, tags, whole)
+    )
+    expected = crf.viterbi(emissions, whole)
+    for row, num in enumerate((6, 4)):
+        assert found[row, places[row, :num]].tolist() == expected[row, :num].tolist()
+    assert (found[~mask] == IGNORE).all()
+
+
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0)])
 def test_no_sentence_or_no_word_is_no_fault(shape: tuple[int, int]) -> None:
     crf = CRF(BIO)

@@ -10,7 +10,7 @@ from local_tokenizers import wordpiece
 from polytask.api import load, train
 from polytask.build import load_data, make_feeds, make_model, read_experiment, split_records
 from polytask.build.data import fit_heads
-from polytask.data.batching import pad
+from polytask.data.batching import NO_WORD, pad
 from polytask.data.feed import ragged, token_rows
 from polytask.data.tokeniser import Tokeniser
 from polytask.data.views import TextView
@@ -156,5 +156,9 @@ def test_signals_stand_at_the_tokens_of_their_words() -> None:
     assert found[0, 0].tolist() == [0.0]
     assert found[1, 1].tolist() == [0.5]
     assert found[1, int(inputs.mask[1].sum()) :].abs().sum() == 0
+    inputs.word_starts[0, 0] = NO_WORD
+    cut = signals_of_words(of_words, inputs)
+    assert cut[0, 1:second].abs().sum() == 0
+    assert cut[0, second].tolist() == pytest.approx([0.9])
     same = signals_of_records(torch.tensor([[1.0], [2.0]]), inputs)
     assert same[:, :, 0].unique(dim=1).flatten().tolist() == [1.0, 2.0]

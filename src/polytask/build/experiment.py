@@ -24,6 +24,7 @@ from polytask.config.options import (
     TrainOptions,
 )
 from polytask.data.dataset import DataSet
+from polytask.data.views import Long
 from polytask.encoders import ENCODERS, EncoderSource
 from polytask.errors import ConfigError, did_you_mean
 from polytask.heads import HEADS, Head, ReadableHead, Reads
@@ -135,8 +136,14 @@ def _tasks(
     heads = {name: cast(Head, built[section.path]) for name, section in sections.items()}
     is_mixed = len({head.is_self_supervised for head in heads.values()}) > 1
     tasks: list[Task] = []
+    faults: list[str] = []
     for name, section in sections.items():
         common, head = section.common, heads[name]
+        try:
+            long, stride = cast(Long | None, common["long"]), cast(int | None, common["stride"])
+            head.view = head.view.of_long_texts(long, stride)
+        except ConfigError as error:
+            faults.append(f"{section.where}: tasks.{name}: {error}")
         is_told = common["auxiliary"] is not None
         is_auxiliary = common["auxiliary"] if is_told else is_mixed and head.is_self_supervised
         reads = Reads(
@@ -144,6 +151,8 @@ def _tasks(
             has_gradient=bool(common["reads_gradient"]),
         )
         tasks.append(Task(name, cast(str, common["data"]), head, bool(is_auxiliary), reads))
+    if faults:
+        raise ConfigError("\n".join(faults))
     return tasks
 
 

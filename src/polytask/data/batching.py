@@ -52,7 +52,9 @@ class Part:
     """The rows of a pass that come from one feed, with the targets of the tasks that read it.
 
     `inputs` are those rows alone; `rows` says where they stand in the pass. `records` are in the
-    order of `inputs.owners`; `indices` are their places in the feed.
+    order of `inputs.owners`; `indices` are their places in the feed. Of texts read in windows
+    `inputs` may be the whole texts: `places` then says where each of their tokens stands among the
+    rows, (texts, tokens, 2).
     """
 
     feed: str
@@ -61,6 +63,7 @@ class Part:
     records: tuple[Record, ...]
     indices: Indices
     targets: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    places: Tensor | None = None
 
     def to(self, device: torch.device) -> "Part":
         """The same part on another device."""
@@ -68,8 +71,9 @@ class Part:
             task: {name: value.to(device, non_blocking=True) for name, value in named.items()}
             for task, named in self.targets.items()
         }
+        places = None if self.places is None else self.places.to(device, non_blocking=True)
         inputs = self.inputs.to(device)
-        return Part(self.feed, self.rows, inputs, self.records, self.indices, targets)
+        return Part(self.feed, self.rows, inputs, self.records, self.indices, targets, places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +90,18 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Ragged:
-    """Encoder rows as lists of unequal length, before padding."""
+    """Encoder rows as lists of unequal length, before padding.
+
+    own: of each row the stretch of tokens that no other window of its text has. continues: whether
+    a row is a further window of the text of the row before.
+    """
 
     token_ids: Sequence[np.ndarray]
     num_first: Sequence[int]
     word_starts: Sequence[np.ndarray]
     owners: Sequence[int]
+    own: Sequence[tuple[int, int]]
+    continues: Sequence[bool]
 
 
 def pad(rows: Ragged, *, pad_id: int, segment: int, num_tokens: int | None = None) -> Inputs:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,9 @@ _SCHEMA = pa.schema(
         ("word_starts", pa.list_(pa.int32())),
         ("full_length", pa.int32()),
         ("num_unknown", pa.int32()),
+        ("own_start", pa.int32()),
+        ("own_end", pa.int32()),
+        ("continues", pa.bool_()),
     ]
 )
 
@@ -77,6 +81,7 @@ class LiveRows(RowSource):
     ) -> None:
         self.name = name
         self._records = records
+        self._is_whole = view.has_whole_texts
         self._rows = token_rows(records, view, tokeniser, cleaning)
         self.lengths = np.array([max(len(r.token_ids) for r in rows) for rows in self._rows])
         self.num_rows = np.array([len(rows) for rows in self._rows])
@@ -92,12 +97,16 @@ class LiveRows(RowSource):
     def covers(self, other: "LiveRows") -> bool:
         """Whether these rows can stand for the other's: the same tokens, and all of its words."""
         pairs = zip(self._rows, other._rows, strict=True)
-        return all(
-            (one.token_ids, one.num_first) == (two.token_ids, two.num_first)
-            and two.word_starts in ([], one.word_starts)
-            for mine, others in pairs
-            for one, two in zip(mine, others, strict=False)
-        ) and np.array_equal(self.num_rows, other.num_rows)
+        return (
+            self._is_whole == other._is_whole
+            and all(
+                (one.token_ids, one.num_first) == (two.token_ids, two.num_first)
+                and two.word_starts in ([], one.word_starts)
+                for mine, others in pairs
+                for one, two in zip(mine, others, strict=False)
+            )
+            and np.array_equal(self.num_rows, other.num_rows)
+        )
 
 
 class Feed(RowSource):
@@ -152,10 +161,12 @@ class Feed(RowSource):
             self._chunks[row // _ROWS_PER_CHUNK].row(row % _ROWS_PER_CHUNK) for _, row in places
         ]
         return Ragged(
-            token_ids=[tokens for tokens, _, _ in found],
-            num_first=[first for _, first, _ in found],
-            word_starts=[starts for _, _, starts in found],
+            token_ids=[row.tokens for row in found],
+            num_first=[row.num_first for row in found],
+            word_starts=[row.word_starts for row in found],
             owners=[owner for owner, _ in places],
+            own=[row.own for row in found],
+            continues=[row.continues for row in found],
         )
 
     def take(self, indices: Indices) -> tuple[Record, ...]:
@@ -177,6 +188,14 @@ class Feed(RowSource):
         return np.concatenate([c.to_numpy() for c in self._table.column(name).chunks])
 
 
+class _Row(NamedTuple):
+    tokens: np.ndarray
+    num_first: int
+    word_starts: np.ndarray
+    own: tuple[int, int]
+    continues: bool
+
+
 @dataclass(frozen=True, slots=True)
 class _Chunk:
     """Zero-copy arrays over one mapped record batch."""
@@ -186,6 +205,9 @@ class _Chunk:
     starts: np.ndarray
     start_offsets: np.ndarray
     num_first: np.ndarray
+    own_start: np.ndarray
+    own_end: np.ndarray
+    continues: np.ndarray
 
     @classmethod
     def of(cls, batch: pa.RecordBatch) -> "_Chunk":
@@ -196,16 +218,20 @@ class _Chunk:
             starts.values.to_numpy(),
             starts.offsets.to_numpy(),
             batch.column("num_first").to_numpy(),
+            batch.column("own_start").to_numpy(),
+            batch.column("own_end").to_numpy(),
+            batch.column("continues").to_numpy(zero_copy_only=False),
         )
 
     @property
     def lengths(self) -> np.ndarray:
         return np.diff(self.token_offsets)
 
-    def row(self, i: int) -> tuple[np.ndarray, int, np.ndarray]:
+    def row(self, i: int) -> _Row:
         tokens = self.tokens[self.token_offsets[i] : self.token_offsets[i + 1]]
         starts = self.starts[self.start_offsets[i] : self.start_offsets[i + 1]]
-        return tokens, int(self.num_first[i]), starts
+        own = (int(self.own_start[i]), int(self.own_end[i]))
+        return _Row(tokens, int(self.num_first[i]), starts, own, bool(self.continues[i]))
 
 
 def token_rows(
@@ -214,10 +240,7 @@ def token_rows(
     """The token rows of each record: what a feed stores, and what prediction makes on the fly."""
     rows = [view.rows(record, cleaning) for record in records]
     flat = [row for of_record in rows for row in of_record]
-    if view.stride is None:
-        encoded = iter([[row] for row in tokeniser.encode(flat)])
-    else:
-        encoded = iter(tokeniser.windows(flat, view.stride))
+    encoded = iter(tokeniser.encode(flat, view.long, view.stride))
     return [[row for _ in of_record for row in next(encoded)] for of_record in rows]
 
 
@@ -229,6 +252,8 @@ def ragged(rows: Sequence[Sequence[TokenRow]]) -> Ragged:
         num_first=[row.num_first for _, row in flat],
         word_starts=[np.asarray(row.word_starts, np.int32) for _, row in flat],
         owners=[owner for owner, _ in flat],
+        own=[row.own for _, row in flat],
+        continues=[row.continues for _, row in flat],
     )
 
 
@@ -256,6 +281,9 @@ def _batch(rows: Sequence[tuple[int, TokenRow]]) -> pa.RecordBatch:
         [row.word_starts for _, row in rows],
         [row.full_length for _, row in rows],
         [row.num_unknown for _, row in rows],
+        [row.own[0] for _, row in rows],
+        [row.own[1] for _, row in rows],
+        [row.continues for _, row in rows],
     ]
     arrays = [pa.array(c, f.type) for c, f in zip(columns, _SCHEMA, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=_SCHEMA)

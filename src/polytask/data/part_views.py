@@ -38,7 +38,7 @@ class MarkedView(View):
         }
 
     @property
-    def name(self) -> str:
+    def source(self) -> str:
         """The text, and which spans are marked."""
         return f"{self.text}[{','.join(self.spans)}]"
 
@@ -72,7 +72,6 @@ class PassageView(View):
 
     passage: str
     question: str
-    stride: int | None
 
     @property
     def needs(self) -> Mapping[str, Need]:
@@ -80,9 +79,14 @@ class PassageView(View):
         return {column: Need(TEXT, required=True) for column in (self.passage, self.question)}
 
     @property
-    def name(self) -> str:
+    def source(self) -> str:
         """Both columns."""
         return f"{self.question}?{self.passage}"
+
+    @property
+    def has_whole_texts(self) -> bool:
+        """Never: an answer is looked for in each window."""
+        return False
 
     @property
     def has_words(self) -> bool:
@@ -117,7 +121,7 @@ class CandidatesView(View):
         }
 
     @property
-    def name(self) -> str:
+    def source(self) -> str:
         """Both columns."""
         return f"{self.text}*{self.candidates}"
 
@@ -147,7 +151,7 @@ class TowersView(View):
         return needs | ({self.negatives: Need(TEXTS, required=False)} if self.negatives else {})
 
     @property
-    def name(self) -> str:
+    def source(self) -> str:
         """The columns."""
         extra = "" if self.negatives is None else f"-{self.negatives}"
         return "|".join(self.columns) + extra

@@ -1,19 +1,22 @@
 """Texts and words to token ids: the same way for training, evaluation and prediction."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tokenizers import Encoding, Tokenizer
 
-from polytask.data.views import Row, Segment
+from polytask.data.backends import frame_of, keep_marks_as_text, unknown_id, with_word_spaces
+from polytask.data.views import STRIDE, Long, Row, Segment
 
 MAX_CHARACTERS_PER_TOKEN = 16
 """Text beyond this many characters a token of the limit is cut before it is tokenised."""
 
 _MASKS = ("[MASK]", "<mask>")
-_VERSION = "1"
+_HEAD = 0.25
+"""The share of the head where head and tail of a long text are kept."""
+
+_VERSION = "2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,9 @@ class TokenRow:
 
     `word_starts` holds, for each word of the first segment if that was split into words, the
     position of its first token: that of the token before for a word without tokens, -1 if cut off.
-    `full_length` counts the tokens before anything was cut.
+    `full_length` counts the tokens before anything was cut. `own` is the stretch of tokens that a
+    window of a text has as the only one: all of them together are the text as one long row.
+    `continues` is true of the windows of a text behind the first.
     """
 
     token_ids: list[int]
@@ -30,6 +35,8 @@ class TokenRow:
     word_starts: list[int]
     full_length: int
     num_unknown: int
+    own: tuple[int, int]
+    continues: bool = False
 
 
 class Tokeniser:
@@ -41,10 +48,10 @@ class Tokeniser:
         text.no_padding()
         self.max_tokens = max_tokens
         self.pad_id = pad_id
-        self._text = _keep_marks_as_text(text)
-        self._words = _keep_marks_as_text(_with_word_spaces(text))
-        self._frames = {1: _frame(text, 1), 2: _frame(text, 2)}
-        self._unknown = _unknown_id(text)
+        self._text = keep_marks_as_text(text)
+        self._words = keep_marks_as_text(with_word_spaces(text))
+        self._frames = {1: frame_of(text, 1), 2: frame_of(text, 2)}
+        self._unknown = unknown_id(text)
         added = text.get_added_tokens_decoder()
         self.special_ids = {i for i, token in added.items() if token.special}
         self.num_tokens = text.get_vocab_size()
@@ -63,24 +70,31 @@ class Tokeniser:
         parts = (_VERSION, str(self.max_tokens), str(self.pad_id), self._text.to_str())
         return hashlib.sha256("\x00".join(parts).encode()).hexdigest()
 
-    def encode(self, rows: Sequence[Row]) -> list[TokenRow]:
-        """Token rows of at most `max_tokens`; of a pair the longer text is cut first."""
-        cut: list[Row] = [tuple(_cut(s, self.max_tokens) for s in row) for row in rows]
-        encoded = iter(self._encode_segments([segment for row in cut for segment in row]))
-        result = []
-        for row, whole in zip(cut, rows, strict=True):
-            result.append(self._assemble(whole, row, [next(encoded) for _ in row]))
-        return result
+    def encode(
+        self, rows: Sequence[Row], long: Long = "truncate", stride: int = STRIDE
+    ) -> list[list[TokenRow]]:
+        """Token rows of at most `max_tokens`, of each row one, or several windows.
 
-    def windows(self, rows: Sequence[Row], stride: int) -> list[list[TokenRow]]:
-        """Of each row as many as its first segment takes, neighbours sharing `stride` tokens of it.
-
-        Each holds the whole second segment, or what fits into half of `max_tokens`. A word has a
-        start in the windows that hold its first token.
+        Without windows the longer text of a pair is cut first: its end, or what lies between a
+        quarter at its beginning and three quarters at its end (Sun et al., "How to Fine-Tune BERT
+        for Text Classification?", CCL 2019). Windows move over the first segment, neighbours
+        sharing `stride` tokens, at most half of a window; each holds the whole second segment, or
+        what fits into half of `max_tokens`. A word has a start in the windows that hold its first
+        token.
         """
-        cut: list[Row] = [(row[0], *(_cut(s, self.max_tokens) for s in row[1:])) for row in rows]
+        whole = {"truncate": 0, "windows": 1, "head_tail": 2}[long]  # segments that are not cut yet
+        cut: list[Row] = [
+            (*row[:whole], *(_cut(s, self.max_tokens) for s in row[whole:])) for row in rows
+        ]
         encoded = iter(self._encode_segments([segment for row in cut for segment in row]))
-        return [self._slide(row, [next(encoded) for _ in row], stride) for row in cut]
+        found = []
+        for row, given in zip(cut, rows, strict=True):
+            segments = [next(encoded) for _ in row]
+            if long == "windows":
+                found.append(self._slide(row, segments, stride))
+            else:
+                found.append([self._assemble(given, row, segments, long)])
+        return found
 
     def _slide(self, row: Row, encoded: Sequence[Encoding], stride: int) -> list[TokenRow]:
         frame = self._frames[len(row)]
@@ -88,11 +102,13 @@ class Tokeniser:
         room = self.max_tokens - frame.num_special
         second = [some[: room // 2] for some in others]
         size = room - sum(map(len, second))
-        step = max(size - stride, 1)
+        shared = min(stride, size // 2)
+        step = max(size - shared, 1)
+        begins = range(0, max(len(first) - size, 0) + step, step)
+        num_before = len(frame.before)
         found = []
-        for begin in range(0, max(len(first) - size, 0) + step, step):
+        for begin in begins:
             held = first[begin : begin + size]
-            num_before = len(frame.before)
             token_ids = [*frame.before, *held]
             for some in second:
                 token_ids += [*frame.between, *some]
@@ -104,9 +120,18 @@ class Tokeniser:
                     num_first=num_before + len(held) + len(frame.between)
                     if second
                     else len(token_ids),
-                    word_starts=_word_starts(row[0], encoded[0], len(held), num_before, begin),
+                    word_starts=_word_starts(
+                        row[0], encoded[0], [(begin, begin + len(held))], num_before
+                    ),
                     full_length=len(token_ids) if is_whole else self.max_tokens + 1,
                     num_unknown=token_ids.count(self._unknown),
+                    own=(
+                        num_before + shared // 2 if begin else 0,
+                        len(token_ids)
+                        if begin == begins[-1]
+                        else num_before + len(held) - (shared - shared // 2),
+                    ),
+                    continues=begin > 0,
                 )
             )
         return found
@@ -129,19 +154,24 @@ class Tokeniser:
             )
         return [found[i] for i in range(len(cut))]
 
-    def _assemble(self, whole: Row, row: Row, encoded: Sequence[Encoding]) -> TokenRow:
+    def _assemble(self, whole: Row, row: Row, encoded: Sequence[Encoding], long: Long) -> TokenRow:
         frame = self._frames[len(row)]
         ids = [self._as_text(e.ids) for e in encoded]
         lengths = _fit([len(some) for some in ids], self.max_tokens - frame.num_special)
+        kept = [_ends(len(some), num, long) for some, num in zip(ids, lengths, strict=True)]
+        shown = [
+            [one for begin, end in parts for one in some[begin:end]]
+            for some, parts in zip(ids, kept, strict=True)
+        ]
         token_ids = list(frame.before)
-        starts = _word_starts(row[0], encoded[0], lengths[0], len(token_ids))
+        starts = _word_starts(row[0], encoded[0], kept[0], len(token_ids))
         if isinstance(whole[0], list):
             starts += [-1] * (len(whole[0]) - len(row[0]))
-        token_ids += ids[0][: lengths[0]]
+        token_ids += shown[0]
         num_first = len(token_ids)
         if len(row) == 2:
             num_first += len(frame.between)
-            token_ids += [*frame.between, *ids[1][: lengths[1]]]
+            token_ids += [*frame.between, *shown[1]]
         token_ids += frame.after
         full = sum(len(some) for some in ids) + frame.num_special
         if any(one is not other for one, other in zip(row, whole, strict=True)):
@@ -152,6 +182,7 @@ class Tokeniser:
             word_starts=starts,
             full_length=full,
             num_unknown=sum(some.count(self._unknown) for some in ids),
+            own=(0, len(token_ids)),
         )
 
     def _as_text(self, ids: list[int]) -> list[int]:
@@ -159,66 +190,6 @@ class Tokeniser:
         if self._unknown < 0 or self._special.isdisjoint(ids):
             return ids
         return [self._unknown if i in self._special else i for i in ids]
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    before: tuple[int, ...]
-    between: tuple[int, ...]
-    after: tuple[int, ...]
-    second_segment: int
-
-    @property
-    def num_special(self) -> int:
-        return len(self.before) + len(self.between) + len(self.after)
-
-
-def _frame(backend: Tokenizer, num_segments: int) -> _Frame:
-    probe = backend.encode("a") if num_segments == 1 else backend.encode("a", "a")
-    special = [bool(mark) for mark in probe.special_tokens_mask]
-    inner = [i for i, is_special in enumerate(special) if not is_special]
-    between = [i for i in range(inner[0], inner[-1]) if special[i]]
-    return _Frame(
-        before=tuple(probe.ids[: inner[0]]),
-        between=tuple(probe.ids[i] for i in between),
-        after=tuple(probe.ids[inner[-1] + 1 :]),
-        second_segment=probe.type_ids[inner[-1]],
-    )
-
-
-def _keep_marks_as_text(backend: Tokenizer) -> Tokenizer:
-    """A user's text that spells a special token stays text."""
-    backend.encode_special_tokens = True
-    return backend
-
-
-def _with_word_spaces(backend: Tokenizer) -> Tokenizer:
-    """Each split word is tokenised as if after a space, which byte-level BPE must be told."""
-    parts = json.loads(backend.to_str())
-
-    def visit(node: object) -> None:
-        if isinstance(node, dict):
-            if node.get("type") == "ByteLevel":
-                node["add_prefix_space"] = True
-            if node.get("type") == "Metaspace":
-                node["prepend_scheme"] = "always"
-            for child in node.values():
-                visit(child)
-        elif isinstance(node, list):
-            for child in node:
-                visit(child)
-
-    visit(parts.get("pre_tokenizer"))
-    return Tokenizer.from_str(json.dumps(parts))
-
-
-def _unknown_id(backend: Tokenizer) -> int:
-    parts = json.loads(backend.to_str())["model"]
-    if isinstance(parts.get("unk_id"), int):
-        return int(parts["unk_id"])
-    unknown = parts.get("unk_token")
-    found = backend.token_to_id(unknown) if unknown else None
-    return -1 if found is None else int(found)
 
 
 def _cut(segment: Segment, max_tokens: int) -> Segment:
@@ -247,22 +218,33 @@ def _fit(lengths: list[int], room: int) -> list[int]:
     return [shorter, room - shorter] if first <= second else [room - shorter, shorter]
 
 
+def _ends(length: int, room: int, long: Long) -> list[tuple[int, int]]:
+    """The stretches of so many tokens that fit: the first, or some from both ends."""
+    if length <= room or long != "head_tail":
+        return [(0, min(length, room))]
+    head = round(_HEAD * room)
+    return [(0, head), (length - room + head, length)]
+
+
 def _word_starts(
-    segment: Segment, encoded: Encoding, kept: int, offset: int, begin: int = 0
+    segment: Segment, encoded: Encoding, kept: Sequence[tuple[int, int]], offset: int
 ) -> list[int]:
-    """Of each word the place of its first token, if it is one of the `kept` from `begin` on."""
+    """Of each word the place of its first token, if that lies in one of the kept stretches."""
     if isinstance(segment, str):
         return []
     first_token: dict[int, int] = {}
     for token, word in enumerate(encoded.word_ids):
         if word is not None:
             first_token.setdefault(word, token)
-    num_encoded = len(encoded.word_ids)
+    if not encoded.word_ids:
+        return [offset] * len(segment)
+    place_of: dict[int, int] = {}
+    for begin, end in kept:
+        num_before = offset + len(place_of)
+        place_of |= zip(range(begin, end), range(num_before, num_before + end - begin), strict=True)
     starts: list[int] = []
     before = 0
     for word in range(len(segment)):
-        token = first_token.get(word, before)
-        before = token
-        is_cut = num_encoded > kept and not begin <= token < begin + kept
-        starts.append(-1 if is_cut else min(max(token - begin, 0), max(kept - 1, 0)) + offset)
+        before = first_token.get(word, before)
+        starts.append(place_of.get(before, -1))
     return starts

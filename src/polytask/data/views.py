@@ -3,8 +3,8 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, cast
+from dataclasses import dataclass, replace
+from typing import Literal, Self, cast
 
 from polytask.data.cleaning import Cleaning, clean
 from polytask.data.columns import TEXT, WORDS, Need
@@ -20,15 +20,24 @@ Row = tuple[Segment, ...]
 
 Pairing = Literal["cross", "towers", "cosine"]
 
+Long = Literal["truncate", "windows", "head_tail"]
+"""What becomes of a row of more than `max_tokens`: cut at the end, read in windows, or its head
+and its tail kept."""
 
+STRIDE = 64
+"""Tokens that neighbouring windows share, at most half of one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View(ABC):
     """Which encoder rows a record becomes. Tasks with an equal view of a data set share a pass.
 
-    stride: the tokens that neighbouring windows over a long first segment share; None cuts it.
-    is_masked: whether words are hidden from the encoder, so that a task can guess them.
+    stride: the tokens that neighbouring windows over a long first segment share. is_masked: whether
+    words are hidden from the encoder, so that a task can guess them.
     """
 
-    stride: int | None = None
+    long: Long = "truncate"
+    stride: int = STRIDE
     is_masked: bool = False
 
     @property
@@ -38,8 +47,31 @@ class View(ABC):
 
     @property
     @abstractmethod
+    def source(self) -> str:
+        """The columns, and how they are put together."""
+
+    @property
     def name(self) -> str:
         """What tells this view from others of the same data set."""
+        how = {"truncate": "", "windows": f"/windows-{self.stride}", "head_tail": "/head_tail"}
+        return self.source + how[self.long] + "/masked" * self.is_masked
+
+    @property
+    def has_whole_texts(self) -> bool:
+        """Whether a head gets the windows of a text as one row of hidden states."""
+        return self.long == "windows" and not self.is_masked
+
+    def of_long_texts(self, long: Long | None, stride: int | None) -> Self:
+        """The same with what a task says of long texts, if it says something.
+
+        Raises ConfigError for a stride where there are no windows.
+        """
+        told = self if long is None else replace(self, long=long)
+        if stride is None:
+            return told
+        if told.long != "windows":
+            raise ConfigError("`stride:` is for windows: say `long: windows` too")
+        return replace(told, stride=stride)
 
     @property
     @abstractmethod
@@ -73,8 +105,6 @@ class TextView(View):
     is_split: bool = False
     has_towers: bool = False
     is_raw: bool = False
-    stride: int | None = None
-    is_masked: bool = False
 
     @property
     def needs(self) -> Mapping[str, Need]:
@@ -83,10 +113,9 @@ class TextView(View):
         return {column: Need(kind, required=True) for column in self.columns}
 
     @property
-    def name(self) -> str:
-        """The columns, whether they are encoded apart, split here and masked."""
-        joined = ("|" if self.has_towers else "+").join(self.columns)
-        return joined + "/words" * self.is_raw + "/masked" * self.is_masked
+    def source(self) -> str:
+        """The columns, whether they are encoded apart and split here."""
+        return ("|" if self.has_towers else "+").join(self.columns) + "/words" * self.is_raw
 
     @property
     def has_words(self) -> bool:

@@ -114,5 +114,8 @@ def _warnings(found: Mapping[str, Sequence[SplitCheck]]) -> list[str]:
             if one.num_missing == one.num_rows:
                 warnings.append(f"{place}: no row has a label, so its score will be n/a.")
             if one.truncated > UNKNOWN_LIMIT:
-                warnings.append(f"{place}: {one.truncated:.1%} of the texts are cut at max_tokens.")
+                warnings.append(
+                    f"{place}: {one.truncated:.1%} of the texts are cut at max_tokens. "
+                    "`long: windows` reads them whole."
+                )
     return warnings

@@ -8,6 +8,7 @@ import torch
 
 from polytask.data.batching import by_length, pad
 from polytask.data.feed import RowSource
+from polytask.data.windows import gather, whole_texts
 from polytask.heads import Prediction, pool_mean
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task, make_pass
@@ -64,17 +65,23 @@ def stream(model: MultiTaskModel, source: RowSource, tasks: Sequence[Task]) -> I
 
 
 def embed(model: MultiTaskModel, source: RowSource) -> np.ndarray:
-    """The mean hidden state of each record's first row, of length 1: (records, width)."""
+    """The mean hidden state of each record, of length 1: (records, width).
+
+    Records are of one text each; its windows, if it has several, count as one.
+    """
     device, tokeniser = next(model.parameters()).device, model.encoder.tokeniser
+    filler = {"pad_id": tokeniser.pad_id, "segment": tokeniser.second_segment}
     found = np.zeros((len(source.lengths), model.encoder.width), np.float32)
     was_training = model.training
     model.eval()
     try:
         for indices in by_length(source.lengths, source.num_rows, BATCH_TOKENS):
             rows = source.rows(indices)
-            inputs = pad(rows, pad_id=tokeniser.pad_id, segment=tokeniser.second_segment).to(device)
             with torch.inference_mode():
-                vectors = pool_mean(model.encoder(inputs), inputs.mask).float()
+                hidden = model.encoder(pad(rows, **filler).to(device))
+                texts, places = whole_texts(rows, **filler)
+                hidden = gather(hidden, places.to(device))
+                vectors = pool_mean(hidden, texts.mask.to(device)).float()
             found[indices] = torch.nn.functional.normalize(vectors, dim=1).cpu().numpy()
     finally:
         model.train(was_training)

@@ -24,7 +24,7 @@ _CANDIDATES = 20
 
 
 class AnswerSpan(Head):
-    """The span of a passage that answers a question, in windows if the passage is long.
+    """The span of a passage that answers a question, in windows unless told otherwise.
 
     Sources: Devlin et al., "BERT" (NAACL 2019), for starts, ends and windows, and for the score of
     no answer, which is compared with that of the best span.
@@ -38,13 +38,12 @@ class AnswerSpan(Head):
         passage: str = "context",
         question: str = "question",
         answers: str = "answers",
-        stride: Annotated[int, Field(ge=0)] = 64,
         max_words: Annotated[int, Field(ge=1)] = 30,
         n_best: Annotated[int, Field(ge=1, le=20)] = 3,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
     ) -> None:
         super().__init__()
-        self.view = PassageView(passage, question, stride)
+        self.view = PassageView(passage, question, long="windows")
         self.column = answers
         self.max_words = max_words
         self.n_best = n_best

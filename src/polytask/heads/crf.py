@@ -22,8 +22,8 @@ class CRF(nn.Module):
     what breaks their rules scores -10000 more, for good. Scores are float32, sums of their
     exponentials float64: exact while the labels of a word lie within a score of 700.
 
-    Everywhere `mask` is (batch, words), true at words, with no gap between them nor before them;
-    a sentence may be empty. Source: Lafferty, McCallum and Pereira, "Conditional Random Fields:
+    Everywhere `mask` is (batch, words), true at words; those on both sides of a gap are neighbours,
+    and a sentence may be empty. Source: Lafferty, McCallum and Pereira, "Conditional Random Fields:
     Probabilistic Models for Segmenting and Labeling Sequence Data" (ICML 2001).
     """
 
@@ -42,10 +42,12 @@ class CRF(nn.Module):
 
         emissions: (batch, words, labels); tags: (batch, words), anything outside the mask.
         """
-        emissions = _words_only(emissions, mask)  # (batch, words, labels)
+        order = _words_first(mask)  # (batch, words)
+        emissions = _ordered(emissions, mask, order)  # (batch, words, labels)
         if not emissions.shape[1]:
             return emissions.sum((1, 2))  # (batch,)
-        tags = tags.masked_fill(~mask, 0)  # (batch, words)
+        tags = tags.masked_fill(~mask, 0).gather(1, order)  # (batch, words)
+        mask = mask.gather(1, order)  # (batch, words)
         difference = self._score(emissions, tags, mask) - self._log_total(emissions, mask)
         return difference.masked_fill(~mask[:, 0], 0.0)  # (batch,)
 
@@ -55,7 +57,9 @@ class CRF(nn.Module):
 
         Of equal sequences the one with the lowest label at the first word where they differ.
         """
-        emissions = _words_only(emissions, mask)  # (batch, words, labels)
+        order = _words_first(mask)  # (batch, words)
+        emissions = _ordered(emissions, mask, order)  # (batch, words, labels)
+        mask = mask.gather(1, order)  # (batch, words)
         starts, transitions, ends = self._scores()
         rest = ends.expand(len(emissions), -1)  # (batch, labels): best score of what follows
         followers: list[Tensor] = []  # (batch, labels) each, from the last word to the second
@@ -68,7 +72,8 @@ class CRF(nn.Module):
         for follower in reversed(followers):
             path.append(follower.gather(1, path[-1].unsqueeze(1)).squeeze(1))  # (batch,)
         found = torch.stack(path, dim=1) if path else mask.long()  # (batch, words)
-        return found.masked_fill(~mask, IGNORE)  # (batch, words)
+        found = found.masked_fill(~mask, IGNORE)  # (batch, words)
+        return found.scatter(1, order, found)  # (batch, words)
 
     def _scores(self) -> tuple[Tensor, Tensor, Tensor]:
         penalties = self.penalties.float()  # (labels + 1, labels + 1)
@@ -100,8 +105,15 @@ class CRF(nn.Module):
         return (starts + emissions[:, 0] + rest).logsumexp(1).float()  # (batch,)
 
 
-def _words_only(emissions: Tensor, mask: Tensor) -> Tensor:
-    return emissions.float().masked_fill(~mask.unsqueeze(2), 0.0)
+def _words_first(mask: Tensor) -> Tensor:
+    """Places of the words of each sentence, those of gaps behind them: (batch, words)."""
+    return mask.to(torch.uint8).argsort(dim=1, descending=True, stable=True)
+
+
+def _ordered(emissions: Tensor, mask: Tensor, order: Tensor) -> Tensor:
+    """Emissions of words in this order, 0 elsewhere: (batch, words, labels)."""
+    shown = emissions.float().masked_fill(~mask.unsqueeze(2), 0.0)
+    return shown.gather(1, order.unsqueeze(2).expand_as(shown))
 
 
 def _penalties(labels: Sequence[str]) -> Tensor:

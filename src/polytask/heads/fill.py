@@ -36,7 +36,7 @@ class Fill(PlainHead, TokenHead):
     ) -> None:
         super().__init__()
         view = text_view(text, words, split=True)
-        self.view = replace(view, stride=0, is_masked=True)
+        self.view = replace(view, long="windows", stride=0, is_masked=True)
         self.dropout = nn.Dropout(dropout)
         self._embeddings: list[nn.Parameter] = []  # in a list: they are the encoder's to save
 

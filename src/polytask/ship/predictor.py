@@ -1,7 +1,7 @@
 """A trained model that answers: texts in, plain dicts out."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar, overload
 
@@ -107,8 +107,8 @@ class Predictor:
     def embed(self, texts: Iterable[str], *, task: str | None = None) -> np.ndarray:
         """Vectors of texts, of length 1: (texts, width), what `kind: match` compares.
 
-        `task` names one whose data are cleaned: the texts are cleaned alike. Raises DataError for
-        what is no text or not the name of a task.
+        `task` names one as whose texts these are cleaned, and cut or read in windows if they are
+        long. Raises DataError for what is no text or not the name of a task.
         """
         if task is not None and task not in self._tasks:
             raise DataError(f"no task '{task}'. {did_you_mean(task, self._tasks)}")
@@ -116,11 +116,15 @@ class Predictor:
         records = [{"text": parsed(need, one, f"item {n}")} for n, one in enumerate(texts, 1)]
         if not records:
             return np.zeros((0, self.model.encoder.width), np.float32)
-        cleaning = None if task is None else self._experiment.data[self._tasks[task].data].clean
+        view, cleaning = text_view("text", None), None
+        if task is not None:
+            like = self._tasks[task]
+            view = replace(view, long=like.head.view.long, stride=like.head.view.stride)
+            cleaning = self._experiment.data[like.data].clean
         rows = LiveRows(
             "items",
             records,
-            text_view("text", None),
+            view,
             tokeniser=self.model.encoder.tokeniser,
             cleaning=cleaning,
         )
