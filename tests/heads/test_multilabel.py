@@ -90,15 +90,23 @@ def test_a_given_threshold_is_left_alone() -> None:
     assert head.thresholds == [0.3, 0.3]
 
 
-@pytest.mark.parametrize(
-    ("labels", "problem"),
-    [
-        (["joyy"], "label 'joyy' is not one of the labels. Did you mean 'joy'? Known: anger, joy."),
-        (["joy", "joy"], "label 'joy' stands there twice"),
-    ],
-)
-def test_faults_of_a_row_are_named(labels: list[str], problem: str) -> None:
-    assert fitted(Multilabel(text="text"), *SETS).problem(rows(labels)[0]) == problem
+def test_an_unknown_label_is_named() -> None:
+    problem = fitted(Multilabel(text="text"), *SETS).problem(rows(["joy", "joyy"])[0])
+
+    assert problem == (
+        "label 'joyy' is not one of the labels. Did you mean 'joy'? Known: anger, joy."
+    )
+
+
+def test_a_label_that_stands_there_twice_counts_once() -> None:
+    head = Multilabel(text="text")
+    records = rows(["joy", "joy"], ["anger", "joy"], ["anger"])
+
+    warnings = head.fit(records)
+
+    assert warnings == ["1 records name a label more than once; it counts once"]
+    assert head.gold(records[0]) == ["joy"]
+    assert head.label_counts(records)[0] == {"joy": 2, "anger": 2}
 
 
 def test_labels_are_counted() -> None:

@@ -59,12 +59,19 @@ class Multilabel(ReadableHead):
 
     def fit(self, records: Iterable[Record]) -> list[str]:
         """Learns the labels, in alphabetical order."""
-        counts = self._count(records)
+        counts: Counter[str] = Counter()
+        num_twice = 0
+        for record in records:
+            labels = self.gold(record) or []
+            counts.update(labels)
+            num_twice += len(labels) < len(cast(list[str] | None, record.get(self.column)) or [])
         if not counts:
             raise DataError(f"column '{self.column}' holds no label, but 1 is needed")
         self.labels = sorted(counts)
         self.thresholds = [self.threshold or _DEFAULT] * len(self.labels)
-        return [f"label '{name}' is seen once" for name in self.labels if counts[name] == 1]
+        warnings = [f"label '{name}' is seen once" for name in self.labels if counts[name] == 1]
+        twice = f"{num_twice} records name a label more than once; it counts once"
+        return warnings + [twice] * bool(num_twice)
 
     def facts(self) -> dict[str, object]:
         """Labels, and the probability from which each is given."""
@@ -80,22 +87,22 @@ class Multilabel(ReadableHead):
         self.project = nn.Linear(width * (4 if self.has_towers else 1), len(self.labels))
 
     def problem(self, record: Record) -> str | None:
-        """A label that was not in the training data, or the same one twice."""
+        """A label that was not in the training data."""
         labels = self.gold(record) or []
         for label in labels:
             if label not in self.labels:
                 hint = did_you_mean(label, self.labels)
                 return f"label '{label}' is not one of the labels. {hint}"
-        twice = [label for label, num in Counter(labels).items() if num > 1]
-        return f"label '{twice[0]}' stands there twice" if twice else None
+        return None
 
     def repairs(self, record: Record) -> int:
         """None: nothing is mended."""
         return 0
 
     def gold(self, record: Record) -> list[str] | None:
-        """The labels; an empty list says that none fits."""
-        return cast(list[str] | None, record.get(self.column))
+        """The labels, each once; an empty list says that none fits."""
+        given = cast(list[str] | None, record.get(self.column))
+        return None if given is None else list(dict.fromkeys(given))
 
     def targets(self, records: Sequence[Record], inputs: Inputs) -> dict[str, Tensor]:
         """labels: (records, labels), 1 where one fits, nan in records without any column."""
@@ -195,6 +202,3 @@ class Multilabel(ReadableHead):
             for prediction in predicted
         ]
         return np.array(found, np.float64).reshape(len(predicted), len(self.labels))
-
-    def _count(self, records: Iterable[Record]) -> Counter[str]:
-        return Counter(label for record in records for label in self.gold(record) or ())
