@@ -22,7 +22,8 @@ from polytask.heads import NOTHING, Head, Reads
 class Task:
     """One task of a run. An auxiliary one trains along but has no say in which model is best.
 
-    reads: the tasks whose probabilities its head sees beside the hidden states.
+    reads: the tasks whose probabilities its head sees beside the hidden states. weight_decay: that
+    of its head, None for that of the optimizer.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Task:
     head: Head
     is_auxiliary: bool = False
     reads: Reads = NOTHING
+    weight_decay: float | None = None
 
 
 def task_section(
@@ -40,8 +42,9 @@ def task_section(
     reads_gradient: bool = False,
     long: Long | None = None,
     stride: Annotated[int, Field(ge=0)] | None = None,
+    weight_decay: Annotated[float, Field(ge=0)] | None = None,
 ) -> None:
-    """The keys every task has: its data set, whether it is an auxiliary, what it reads and how.
+    """The keys of every task: its data, whether it is an auxiliary, what it reads, how, its L2.
 
     Unless that is said, a task is an auxiliary if it learns from texts alone and others do not.
     """

@@ -9,7 +9,10 @@ import torch
 from torch import nn
 
 from polytask.config.options import OptimizerOptions, ScheduleOptions
+from polytask.errors import ConfigError
+from polytask.heads.match import Match
 from polytask.model import MultiTaskModel
+from polytask.tasks import Task
 from polytask.training.optim import (
     clip_gradients,
     make_optimizer,
@@ -24,12 +27,14 @@ def model(toy: Path) -> MultiTaskModel:
     return toy_loop(toy).model
 
 
-def group_of(model: MultiTaskModel, options: OptimizerOptions) -> dict[str, tuple[float, float]]:
+def group_of(
+    model: MultiTaskModel, options: OptimizerOptions, *tasks: Task
+) -> dict[str, tuple[float, float]]:
     """Rate and decay by the name of the weight."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     return {
         names[id(parameter)]: (group["peak_lr"], group["weight_decay"])
-        for group in make_optimizer(model, options).param_groups
+        for group in make_optimizer(model, options, tasks).param_groups
         for parameter in group["params"]
     }
 
@@ -54,6 +59,25 @@ def test_biases_and_norms_are_not_decayed(model: MultiTaskModel) -> None:
     assert found["encoder.model.embeddings.LayerNorm.weight"][1] == 0.0
 
 
+def test_a_head_may_decay_apart(model: MultiTaskModel) -> None:
+    intent = Task("intent", "toy", model.head("intent"), weight_decay=0.7)
+
+    found = group_of(model, OptimizerOptions(weight_decay=0.3, head_lr=0.5), intent)
+
+    assert found["heads.intent-head.project.weight"] == (0.5, 0.7)
+    assert found["heads.intent-head.project.bias"] == (0.5, 0.0)
+    assert found["heads.stars-head.project.weight"] == (0.5, 0.3)
+    assert set(found) == set(group_of(model, OptimizerOptions()))
+
+
+def test_a_head_without_weights_cannot_decay(model: MultiTaskModel) -> None:
+    head = Match(text=["a", "b"])
+    bare = MultiTaskModel(model.encoder, {"pairs": head})
+
+    with pytest.raises(ConfigError, match=r"tasks.pairs.weight_decay: a head of this kind"):
+        make_optimizer(bare, OptimizerOptions(), [Task("pairs", "toy", head, weight_decay=0.1)])
+
+
 def test_every_weight_but_the_unused_pooler_is_trained(model: MultiTaskModel) -> None:
     trained = set(group_of(model, OptimizerOptions()))
 
@@ -63,7 +87,7 @@ def test_every_weight_but_the_unused_pooler_is_trained(model: MultiTaskModel) ->
 
 
 def test_a_factor_scales_every_group_from_its_peak(model: MultiTaskModel) -> None:
-    optimizer = make_optimizer(model, OptimizerOptions(lr=0.1, head_lr=0.4))
+    optimizer = make_optimizer(model, OptimizerOptions(lr=0.1, head_lr=0.4), [])
 
     set_learning_rate(optimizer, 0.5)
     set_learning_rate(optimizer, 0.25)

@@ -2,6 +2,7 @@
 
 from polytask.build.data import (
     check_labels,
+    feed_sizes,
     fit_heads,
     load_data,
     make_feeds,
@@ -23,6 +24,7 @@ __all__ = [
     "Experiment",
     "check_labels",
     "described",
+    "feed_sizes",
     "file_digest",
     "fit_heads",
     "layout",

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import cast
+
+import numpy as np
 
 from polytask.build.experiment import Experiment
 from polytask.data.columns import Need
@@ -10,6 +13,8 @@ from polytask.data.feed import Feed
 from polytask.data.records import Record, Records
 from polytask.encoders import Encoder, Note
 from polytask.errors import ConfigError, DataError
+from polytask.mixing.oversampling import draw_weights
+from polytask.mixing.steps import FeedSize
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task
 
@@ -129,6 +134,34 @@ def split_records(data: Mapping[str, Splits]) -> dict[str, dict[str, Records]]:
         "dev": {name: splits.dev for name, splits in data.items()},
         "test": {name: s.test for name, s in data.items() if s.test is not None},
     }
+
+
+def feed_sizes(experiment: Experiment, train: Mapping[str, Feed]) -> dict[str, FeedSize]:
+    """What planning needs to know of each feed to train on.
+
+    Raises DataError if the labels of a task to oversample are not one a record.
+    """
+    return {
+        name: FeedSize(feed.lengths, feed.num_rows, _weights(experiment, name, feed.records))
+        for name, feed in train.items()
+    }
+
+
+def _weights(experiment: Experiment, feed: str, records: Records) -> np.ndarray | None:
+    """How often each record of a feed is drawn: the product over its tasks, None if all alike."""
+    found = None
+    for task in experiment.tasks_by_feed()[feed]:
+        power = experiment.oversample.get(task.name)
+        if power is None:
+            continue
+        labels = [task.head.gold(record) for record in task_records(task, records)]
+        if not all(label is None or isinstance(label, str) for label in labels):
+            raise DataError(
+                f"mixing.oversample: task {task.name} has no single label a record, so none is rare"
+            )
+        weights = draw_weights(cast(Sequence[str | None], labels), power)
+        found = weights if found is None else found * weights
+    return found
 
 
 def make_feeds(

@@ -29,6 +29,7 @@ from polytask.encoders import ENCODERS, EncoderSource
 from polytask.errors import ConfigError, did_you_mean
 from polytask.heads import HEADS, Head, ReadableHead, Reads
 from polytask.mixing import MIXERS, Mixer
+from polytask.mixing.oversampling import mixing_section
 from polytask.tasks import Task, feed_names, task_section
 
 Component = Callable[..., object]
@@ -44,7 +45,7 @@ def layout() -> Layout:
         "tasks": Named(
             Chosen(_known("heads", HEADS), default=None, common=task_section), required=True
         ),
-        "mixing": Chosen(_known("mixers", MIXERS), default="proportional"),
+        "mixing": Chosen(_known("mixers", MIXERS), default="proportional", common=mixing_section),
         "balancing": Chosen(_known("balancers", BALANCERS), default="static"),
         "train": Fixed(TrainOptions),
         "optimizer": Fixed(OptimizerOptions),
@@ -63,13 +64,15 @@ def _known(group: str, ours: Mapping[str, Component]) -> dict[str, Component]:
 class Experiment:
     """An experiment file as objects; nothing is read or trained yet.
 
-    base: the folder that paths are relative to. plain: the file with every default written out.
+    oversample: by task, how far records of rare labels are drawn more often. base: the folder that
+    paths are relative to. plain: the file with every default written out.
     """
 
     source: EncoderSource
     data: Mapping[str, DataSet]
     tasks: Sequence[Task]
     mixer: Mixer
+    oversample: Mapping[str, float]
     balancer: Balancer
     train: TrainOptions
     optimizer: OptimizerOptions
@@ -101,6 +104,7 @@ def read_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
         },
         tasks=tasks,
         mixer=cast(Mixer, built["mixing",]),
+        oversample=_oversample(cast(Bound, bound["mixing"])),
         balancer=cast(Balancer, built["balancing",]),
         train=cast(TrainOptions, built["train",]),
         optimizer=cast(OptimizerOptions, built["optimizer",]),
@@ -150,10 +154,15 @@ def _tasks(
             tuple(cast(list[str] | None, common["reads"]) or ()),
             has_gradient=bool(common["reads_gradient"]),
         )
-        tasks.append(Task(name, cast(str, common["data"]), head, bool(is_auxiliary), reads))
+        decay = cast(float | None, common["weight_decay"])
+        tasks.append(Task(name, cast(str, common["data"]), head, bool(is_auxiliary), reads, decay))
     if faults:
         raise ConfigError("\n".join(faults))
     return tasks
+
+
+def _oversample(mixing: Bound) -> Mapping[str, float]:
+    return cast(dict[str, float] | None, mixing.common["oversample"]) or {}
 
 
 def _located(plain: dict[str, object], base: Path) -> dict[str, object]:
@@ -181,6 +190,11 @@ def _check_names(experiment: Experiment, where: Callable[[tuple[str, ...]], str]
             place = where(("tasks", task.name, "data"))
             faults.append(f"{place}: tasks.{task.name}.data: no data set '{task.data}'. {hint}")
     names = [task.name for task in experiment.tasks]
+    for name in experiment.oversample:
+        if name not in names:
+            place = where(("mixing", "oversample", name))
+            hint = did_you_mean(name, names)
+            faults.append(f"{place}: mixing.oversample: no task '{name}'. {hint}")
     try:
         experiment.balancer.check(names)
     except ConfigError as error:

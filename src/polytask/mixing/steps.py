@@ -9,6 +9,7 @@ import numpy as np
 from polytask.data.batching import bucket
 from polytask.data.records import Indices
 from polytask.mixing.mixer import Mixer
+from polytask.mixing.oversampling import draw
 
 PassPlan = tuple[tuple[str, Indices], ...]
 """The feeds of a pass with the records each gives, in the order of the feeds."""
@@ -21,11 +22,13 @@ StepPlan = tuple[PassPlan, ...]
 class FeedSize:
     """What planning needs to know of a feed.
 
-    lengths: (records,), tokens of the longest row of each; num_rows: (records,), encoder rows.
+    lengths: (records,), tokens of the longest row of each; num_rows: (records,), encoder rows;
+    weights: (records,), how often each is drawn in proportion, None if all alike.
     """
 
     lengths: np.ndarray
     num_rows: np.ndarray
+    weights: np.ndarray | None = None
 
 
 def plan_epoch(
@@ -44,10 +47,7 @@ def plan_epoch(
     """
     names = list(feeds)
     counts = mixer.counts({name: len(feed.lengths) for name, feed in feeds.items()}, epoch)
-    drawn = [
-        _draw(len(feeds[name].lengths), counts[name], _generator(seed, epoch, name))
-        for name in names
-    ]
+    drawn = [_draw(feeds[name], counts[name], _generator(seed, epoch, name)) for name in names]
     feed_of = np.repeat(np.arange(len(names)), [len(indices) for indices in drawn])
     index_of = np.concatenate(drawn)
     lengths = np.concatenate([feeds[n].lengths[i] for n, i in zip(names, drawn, strict=True)])
@@ -64,8 +64,11 @@ def _generator(seed: int, epoch: int, feed: str) -> np.random.Generator:
     return np.random.default_rng([seed, epoch, crc32(feed.encode())])
 
 
-def _draw(size: int, count: int, generator: np.random.Generator) -> Indices:
-    """`count` of `size` records: whole rounds of all of them, then a random part of one."""
+def _draw(feed: FeedSize, count: int, generator: np.random.Generator) -> Indices:
+    """`count` records: whole rounds of all of them, then a random part of one; or by weight."""
+    if feed.weights is not None:
+        return draw(feed.weights, count, generator)
+    size = len(feed.lengths)
     rounds, rest = divmod(count, size)
     whole = np.tile(np.arange(size), rounds)
     return np.concatenate([whole, generator.permutation(size)[:rest]])

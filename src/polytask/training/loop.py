@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from polytask.balancing import PassLosses
-from polytask.build import Experiment
+from polytask.build import Experiment, feed_sizes
 from polytask.config.options import Precision
 from polytask.data.batching import Pass
 from polytask.data.feed import Feed
 from polytask.errors import TrainingError
 from polytask.evaluation.score import TaskResult, score_tasks
 from polytask.heads import Scores
-from polytask.mixing.steps import FeedSize, StepPlan, plan_epoch
+from polytask.mixing.steps import StepPlan, plan_epoch
 from polytask.model import MultiTaskModel
 from polytask.tasks import make_pass
 from polytask.training.guard import find_culprit
@@ -82,8 +82,9 @@ class Loop:
         self.experiment = experiment
         self.model = model.to(device)
         self.position = Position()
-        self.optimizer = make_optimizer(model, experiment.optimizer)
+        self.optimizer = make_optimizer(model, experiment.optimizer, experiment.tasks)
         self._train = train
+        self._sizes = feed_sizes(experiment, train)
         self._dev = dev
         self._device = device
         self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
@@ -123,7 +124,7 @@ class Loop:
     def _plan(self, epoch: int) -> list[StepPlan]:
         options = self.experiment.train
         return plan_epoch(
-            {name: FeedSize(feed.lengths, feed.num_rows) for name, feed in self._train.items()},
+            self._sizes,
             self.experiment.mixer,
             epoch,
             batch_tokens=options.batch_tokens,

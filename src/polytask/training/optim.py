@@ -8,28 +8,47 @@ from torch import nn
 from torch.optim import AdamW
 
 from polytask.config.options import OptimizerOptions, ScheduleOptions
+from polytask.errors import ConfigError
 from polytask.model import MultiTaskModel
+from polytask.tasks import Task
 
 
-def make_optimizer(model: MultiTaskModel, options: OptimizerOptions) -> AdamW:
-    """AdamW with a rate per block of the encoder and one for the heads.
+def make_optimizer(
+    model: MultiTaskModel, options: OptimizerOptions, tasks: Sequence[Task]
+) -> AdamW:
+    """AdamW with a rate per block of the encoder and one for the heads, which may decay apart.
 
-    `peak_lr` of each group is its rate at the top of the schedule.
+    `peak_lr` of each group is its rate at the top of the schedule. Raises ConfigError for a decay
+    of a head without weights.
     """
     groups: list[dict[str, object]] = []
 
-    def add(parameters: Iterable[nn.Parameter], lr: float) -> None:
+    def add(parameters: Iterable[nn.Parameter], lr: float, weight_decay: float) -> None:
         trained = [p for p in parameters if p.requires_grad]
         for decayed in (True, False):
             members = [p for p in trained if (p.ndim >= 2) is decayed]
             if members:
-                decay = options.weight_decay if decayed else 0.0
+                decay = weight_decay if decayed else 0.0
                 groups.append({"params": members, "lr": lr, "peak_lr": lr, "weight_decay": decay})
 
     blocks = model.encoder.blocks()
     for height, block in enumerate(blocks):
-        add(block, options.lr * options.layer_decay ** (len(blocks) - 1 - height))
-    add(model.heads.parameters(), options.head_lr)
+        lr = options.lr * options.layer_decay ** (len(blocks) - 1 - height)
+        add(block, lr, options.weight_decay)
+    own = {task.name: task.weight_decay for task in tasks if task.weight_decay is not None}
+    heads = {name: list(model.head(name).parameters()) for name in model.tasks}
+    for name in own:
+        if not heads[name]:
+            raise ConfigError(
+                f"tasks.{name}.weight_decay: a head of this kind has no weights to decay"
+            )
+    add(
+        (p for name, head in heads.items() if name not in own for p in head),
+        options.head_lr,
+        options.weight_decay,
+    )
+    for name, decay in own.items():
+        add(heads[name], options.head_lr, decay)
     return AdamW(groups, betas=(options.beta1, options.beta2), eps=options.eps, fused=True)
 
 
