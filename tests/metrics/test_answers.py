@@ -1,6 +1,9 @@
 import math
+from difflib import SequenceMatcher
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from polytask.metrics.answers import answer_metrics
 
@@ -44,3 +47,35 @@ def test_questions_count_alike() -> None:
 
 def test_without_questions_there_is_no_score() -> None:
     assert all(map(math.isnan, answer_metrics([], []).values()))
+
+
+_ENGLISH = st.lists(st.sampled_from(["toner", "Floor", "three", "ink"]), min_size=1, max_size=6)
+
+
+@given(_ENGLISH, _ENGLISH)
+def test_words_against_precision_and_recall(gold: list[str], answer: list[str]) -> None:
+    left = list(gold)
+    for word in answer:
+        if word in left:
+            left.remove(word)
+    shared = len(gold) - len(left)
+    precision, recall = shared / len(answer), shared / len(gold)
+
+    found = answer_metrics([[" ".join(gold)]], [" ".join(answer)])
+
+    f1 = 2 * precision * recall / (precision + recall) if shared else 0.0
+    assert found == {"f1": pytest.approx(f1), "exact_match": float(gold == answer)}
+
+
+_CHINESE = st.text(st.sampled_from("打印机墨三楼"), min_size=1, max_size=8)
+
+
+@given(_CHINESE, _CHINESE)
+def test_characters_against_the_longest_match_of_difflib(gold: str, answer: str) -> None:
+    longest = SequenceMatcher(None, gold, answer, autojunk=False).find_longest_match().size
+    precision, recall = longest / len(answer), longest / len(gold)
+
+    found = answer_metrics([[gold + "。"]], ["，" + answer])
+
+    f1 = 2 * precision * recall / (precision + recall) if longest else 0.0
+    assert found == {"f1": pytest.approx(f1), "exact_match": float(gold == answer)}

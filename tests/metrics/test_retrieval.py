@@ -2,6 +2,9 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import ndcg_score
 
 from polytask.metrics.retrieval import retrieval_metrics
 
@@ -70,3 +73,45 @@ def test_without_a_relevant_document_there_is_no_score() -> None:
     found = retrieval_metrics(unit(0), unit(1), groups(0), groups(1))
 
     assert all(map(math.isnan, found.values()))
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10_000), st.integers(1, 30), st.integers(1, 12), st.booleans())
+def test_random_cases_against_counting(
+    seed: int, num_documents: int, num_queries: int, skip_self: bool
+) -> None:
+    draw = np.random.default_rng(seed)
+    num_queries = min(num_queries, num_documents)
+    documents = draw.integers(-1, 2, (num_documents, 3)).astype(np.float32)  # many are alike
+    labels = draw.integers(0, 4, num_documents)
+    queries = documents[:num_queries] if skip_self else documents[:num_queries] + np.float32(1)
+    wanted = labels[:num_queries] if skip_self else draw.integers(0, 5, num_queries)
+    reciprocal, first, tenth, gains = [], [], [], []
+    for i, query in enumerate(queries):
+        items = [
+            (-float(query @ document), bool(labels[j] == wanted[i]))
+            for j, document in enumerate(documents)
+            if not (skip_self and i == j)
+        ]
+        relevance = [is_relevant for _, is_relevant in sorted(items)]  # of equal ones False first
+        if not any(relevance):
+            continue
+        rank = relevance.index(True) + 1
+        reciprocal.append(1 / rank)
+        first.append(rank == 1)
+        tenth.append(rank <= 10)
+        falling = [-float(place) for place in range(len(relevance))]
+        # scikit-learn takes no list of one document
+        gains.append(
+            ndcg_score([[*relevance, False]], [[*falling, -1e9]], k=10) if relevance else 0.0
+        )
+
+    found = retrieval_metrics(queries, documents, wanted, labels, skip_self=skip_self)
+
+    if not reciprocal:
+        assert all(map(math.isnan, found.values()))
+        return
+    assert found["mrr"] == pytest.approx(np.mean(reciprocal))
+    assert found["hit_1"] == pytest.approx(np.mean(first))
+    assert found["hit_10"] == pytest.approx(np.mean(tenth))
+    assert found["ndcg_10"] == pytest.approx(np.mean(gains))
