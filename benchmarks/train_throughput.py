@@ -35,7 +35,7 @@ from polytask.data.batching import Inputs, Pass
 from polytask.data.feed import Feed
 from polytask.data.tables import default_cache
 from polytask.encoders import Encoder
-from polytask.mixing.steps import FeedSize, plan_epoch
+from polytask.mixing.steps import FeedSize, Round, plan_round
 from polytask.tasks import make_pass
 from polytask.training.journal import Journal
 from polytask.training.loop import Hooks, Loop, Position
@@ -192,10 +192,9 @@ def open_bench(file: Path, precision: Precision, folder: Path, steps: int) -> Be
         observers=[journal],
     )
     ((name, feed),) = train.items()
-    plan = plan_epoch(
+    plan = plan_round(
         {name: FeedSize(feed.lengths, feed.num_rows)},
-        experiment.mixer,
-        epoch=0,
+        Round(0, counts={name: len(feed)}, seen={name: 0}),
         batch_tokens=experiment.train.batch_tokens,
         accumulate=1,
         seed=experiment.train.seed,

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from polytask.build import read_experiment
 from polytask.errors import ConfigError, DataError
 from polytask.mixing.oversampling import draw, draw_weights
-from polytask.mixing.proportional import Proportional
-from polytask.mixing.steps import FeedSize, plan_epoch
+from polytask.mixing.steps import FeedSize, Round, plan_round
 from toys import toy_loop
 
 LABELS = ["often"] * 16 + ["rare"] * 4 + [None] * 5
@@ -52,7 +51,8 @@ def test_an_epoch_of_weighted_records_stays_as_long_and_changes() -> None:
     feeds = {"mail": FeedSize(lengths, ones, draw_weights(LABELS, 1.0))}
 
     def epoch(number: int) -> list[int]:
-        steps = plan_epoch(feeds, Proportional(), number, batch_tokens=16, accumulate=1, seed=7)
+        at = Round(number, {"mail": 25}, {"mail": 25 * number})
+        steps = plan_round(feeds, at, batch_tokens=16, accumulate=1, seed=7)
         return [int(i) for step in steps for batch in step for _, indices in batch for i in indices]
 
     drawn = epoch(0)
@@ -65,7 +65,7 @@ def test_an_epoch_of_weighted_records_stays_as_long_and_changes() -> None:
 def test_a_task_is_oversampled_while_training(toy: Path) -> None:
     loop = toy_loop(toy, "mixing.oversample={intent: 1.0}")
 
-    weights = [size.weights for size in loop._sizes.values()]
+    weights = [size.weights for size in loop._rounds._feeds.values()]
 
     assert any(one is not None and one.std() > 0 for one in weights)
 

@@ -1,7 +1,6 @@
 """Which records meet in which pass of an epoch."""
 
 from collections import Counter
-from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -9,26 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polytask.mixing import MIXERS, Mixer
-from polytask.mixing.proportional import Proportional
-from polytask.mixing.steps import FeedSize, StepPlan, plan_epoch
+from polytask.mixing.steps import FeedSize, Round, StepPlan, plan_round, whole_counts
 
 _SIZES = st.dictionaries(
     st.sampled_from(["news", "reviews", "pairs"]), st.integers(1, 60), min_size=1
 )
-
-
-class Doubled(Mixer):
-    """Draws every feed two and a half times."""
-
-    def counts(self, sizes: Mapping[str, int], epoch: int) -> dict[str, int]:
-        return {name: size * 5 // 2 for name, size in sizes.items()}
-
-    def state_dict(self) -> dict[str, object]:
-        return {}
-
-    def load_state_dict(self, state: object) -> None:
-        pass
 
 
 def sizes_of(counts: dict[str, int], *, rows: int = 1) -> dict[str, FeedSize]:
@@ -43,13 +27,16 @@ def plan(
     feeds: dict[str, FeedSize],
     epoch: int = 0,
     *,
-    mixer: Mixer | None = None,
+    times: float = 1.0,
     budget: int = 48,
     accumulate: int = 2,
     seed: int = 7,
 ) -> list[StepPlan]:
-    return plan_epoch(
-        feeds, mixer or Proportional(), epoch, batch_tokens=budget, accumulate=accumulate, seed=seed
+    """The steps of an epoch that draws each feed so many times, behind others like it."""
+    counts = {name: int(len(feed.lengths) * times) for name, feed in feeds.items()}
+    seen = {name: epoch * count for name, count in counts.items()}
+    return plan_round(
+        feeds, Round(epoch, counts, seen), batch_tokens=budget, accumulate=accumulate, seed=seed
     )
 
 
@@ -122,10 +109,10 @@ def test_what_a_feed_draws_depends_on_its_name_and_not_on_its_neighbours() -> No
     renamed = sizes_of({"opinions": 21})
 
     def of(feeds: dict[str, FeedSize], name: str) -> Counter[int]:
-        counts = drawn(plan(feeds, mixer=Doubled()))
+        counts = drawn(plan(feeds, times=2.5))
         return Counter({i: n for (feed, i), n in counts.items() if feed == name})
 
-    # 21 * 5 // 2 = 52: two rounds of 21 and a random 10
+    # 21 times 2.5 is 52: all 21 twice and a random 10
     assert sum(of(alone, "reviews").values()) == 52
     assert Counter(of(alone, "reviews").values()) == {2: 11, 3: 10}
     assert of(beside, "reviews") == of(alone, "reviews")
@@ -154,12 +141,29 @@ def test_rows_of_a_pass_are_of_near_equal_length() -> None:
     assert all(high < low for (_, high), (low, _) in pairwise(ranges))
 
 
-@pytest.mark.parametrize("name", MIXERS)
-def test_the_counts_of_every_mixer_add_up_to_all_examples(name: str) -> None:
-    sizes = {"news": 50, "reviews": 7}
+@given(_SIZES, st.lists(st.integers(1, 40), min_size=1, max_size=6))
+def test_rounds_go_through_a_feed_before_anything_is_drawn_again(
+    counts: dict[str, int], rounds: list[int]
+) -> None:
+    feeds, seen = sizes_of(counts), dict.fromkeys(counts, 0)
+    found: Counter[tuple[str, int]] = Counter()
+    for number, num in enumerate(rounds):
+        at = Round(number, dict.fromkeys(counts, num), seen)
+        found += drawn(plan_round(feeds, at, batch_tokens=48, accumulate=1, seed=7))
+        seen = {name: seen[name] + num for name in counts}
 
-    mixer = MIXERS[name]()
+    for name, size in counts.items():
+        times = [found[name, place] for place in range(size)]
+        assert sum(times) == sum(rounds)
+        assert max(times) - min(times) <= 1
 
-    assert sum(mixer.counts(sizes, epoch=2).values()) == 57
-    mixer.load_state_dict(mixer.state_dict())
-    assert sum(mixer.counts(sizes, epoch=3).values()) == 57
+
+@given(_SIZES, st.integers(0, 500))
+def test_whole_counts_add_up_and_are_never_off_by_one(counts: dict[str, int], total: int) -> None:
+    shares = {name: count / sum(counts.values()) for name, count in counts.items()}
+
+    found = whole_counts(shares, total)
+
+    assert sum(found.values()) == total
+    assert all(abs(found[name] - shares[name] * total) < 1 for name in counts)
+    assert whole_counts(shares, sum(counts.values())) == counts

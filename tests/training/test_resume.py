@@ -100,6 +100,38 @@ def test_a_run_stopped_after_any_step_ends_as_if_it_had_not_been(
     assert (out / "metrics.json").read_bytes() == (whole / "metrics.json").read_bytes()
 
 
+@pytest.mark.parametrize(
+    "mixing",
+    [
+        "{kind: exp3, rounds: 3}",
+        "{kind: gap, single: {intent: 1.0, stars: 0.1}, floor: 0.5}",
+        "{kind: schedule, rounds: 2, points: [{at: 0.0, shares: {reviews: 1}}, "
+        "{at: 1.0, shares: {messages/text: 1, messages/words: 1}}]}",
+        "{kind: unimax, oversample: {intent: 1.0}}",
+    ],
+)
+@pytest.mark.parametrize("step", [2, 5, 6])
+def test_a_stopped_run_goes_on_with_what_its_mixer_had_learned(
+    toy: Path,
+    tmp_path: Path,
+    at_step: Callable[[int, Callable[[], None]], None],
+    mixing: str,
+    step: int,
+) -> None:
+    options = (*FINE, f"mixing={mixing}")
+    train_toy(toy, tmp_path / "whole", *options)
+    at_step(step, stop)
+    with pytest.raises(Interrupted):
+        train_toy(toy, tmp_path / "run", *options)
+
+    train_toy(toy, tmp_path / "run", *options)
+
+    assert without_notes(tmp_path / "run") == without_notes(tmp_path / "whole")
+    assert bits(best_weights(tmp_path / "run")) == bits(best_weights(tmp_path / "whole"))
+    seen = [event["seen"] for event in events(tmp_path / "run", "evaluation")]
+    assert all(sum(seen[0].values()) > 0 and seen[1][name] >= seen[0][name] for name in seen[0])
+
+
 def test_max_steps_reached_by_a_stopped_run_are_still_scored(
     toy: Path, tmp_path: Path, at_step: Callable[[int, Callable[[], None]], None]
 ) -> None:

@@ -190,6 +190,12 @@ def _check_names(experiment: Experiment, where: Callable[[tuple[str, ...]], str]
             place = where(("tasks", task.name, "data"))
             faults.append(f"{place}: tasks.{task.name}.data: no data set '{task.data}'. {hint}")
     names = [task.name for task in experiment.tasks]
+    if not faults:
+        try:
+            by_feed = experiment.tasks_by_feed()
+            experiment.mixer.check({name: [t.name for t in by_feed[name]] for name in by_feed})
+        except ConfigError as error:
+            faults.append(f"{where(('mixing',))}: mixing.{error}")
     for name in experiment.oversample:
         if name not in names:
             place = where(("mixing", "oversample", name))

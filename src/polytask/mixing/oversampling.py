@@ -32,6 +32,8 @@ def draw(weights: np.ndarray, count: int, generator: np.random.Generator) -> np.
 
     Systematic sampling (Madow, "On the Theory of Systematic Sampling, II", 1949).
     """
+    if not count:
+        return np.zeros(0, np.int64)
     order = generator.permutation(len(weights))
     ends = np.cumsum(weights[order])
     marks = (generator.random() + np.arange(count)) * (ends[-1] / count)

@@ -2,19 +2,12 @@
 
 from collections.abc import Mapping
 
-from polytask.mixing.mixer import Mixer
+from polytask.mixing.mixer import PlainMixer, Progress, in_proportion
 
 
-class Proportional(Mixer):
-    """Draws each feed in proportion to its size: every example exactly once an epoch."""
+class Proportional(PlainMixer):
+    """Each feed in proportion to its size: every example exactly once an epoch."""
 
-    def counts(self, sizes: Mapping[str, int], epoch: int) -> dict[str, int]:
-        """The sizes themselves."""
-        return dict(sizes)
-
-    def state_dict(self) -> dict[str, object]:
-        """Nothing."""
-        return {}
-
-    def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Nothing."""
+    def shares(self, sizes: Mapping[str, int], at: Progress) -> dict[str, float]:
+        """p_k = n_k / sum of n."""
+        return in_proportion(sizes)

@@ -107,6 +107,7 @@ class Journal(Observer):
                 "epoch": report.epoch,
                 "selected": report.selected,
                 "is_best": report.is_best,
+                "seen": report.passes,
                 "metrics": {task: scores.metrics for task, scores in report.scores.items()},
             },
         )

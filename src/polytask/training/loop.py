@@ -16,7 +16,7 @@ from polytask.data.feed import Feed
 from polytask.errors import TrainingError
 from polytask.evaluation.score import TaskResult, score_tasks
 from polytask.heads import Scores
-from polytask.mixing.steps import StepPlan, plan_epoch
+from polytask.mixing.steps import StepPlan
 from polytask.model import MultiTaskModel
 from polytask.tasks import make_pass
 from polytask.training.guard import find_culprit
@@ -27,22 +27,11 @@ from polytask.training.optim import (
     schedule_factor,
     set_learning_rate,
 )
+from polytask.training.position import Position
+from polytask.training.rounds import Rounds
 
 ENCODER = "(encoder)"
 """Stands for the encoder among the names of tasks; no task can be called so."""
-
-
-@dataclass(slots=True)
-class Position:
-    """Where a run stands. `index` counts the steps done in `epoch`; `best`: the best selection."""
-
-    epoch: int = 0
-    index: int = 0
-    step: int = 0
-    best: float = -math.inf
-    best_step: int = 0
-    num_worse: int = 0
-    num_skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +73,7 @@ class Loop:
         self.position = Position()
         self.optimizer = make_optimizer(model, experiment.optimizer, experiment.tasks)
         self._train = train
-        self._sizes = feed_sizes(experiment, train)
+        self._rounds = Rounds(experiment, feed_sizes(experiment, train))
         self._dev = dev
         self._device = device
         self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
@@ -95,51 +84,41 @@ class Loop:
             ENCODER: list(model.encoder.parameters()),
             **{name: list(model.head(name).parameters()) for name in model.tasks},
         }
-        self.num_steps = self._count_steps()
+
+    @property
+    def num_steps(self) -> int:
+        """The steps that the run is expected to have in all."""
+        return self.position.num_steps
 
     def run(self, hooks: Hooks) -> bool:
         """Trains from the present position to the end; false if it was stopped before."""
-        options = self.experiment.train
         at = self.position
         self.model.train()
-        while at.epoch < options.epochs and not self._is_over():
-            steps = self._plan(at.epoch)
-            while at.index < len(steps) and at.step < self.num_steps:
+        while at.epoch < self.experiment.train.epochs and not self._is_over():
+            steps = self._rounds.begin(at)
+            while at.index < len(steps) and not self._is_full():
                 self._step(steps[at.index], hooks)
                 at.index += 1
                 at.step += 1
                 if hooks.after_step():
                     return False
-            self._evaluate(hooks)
-            at.epoch, at.index = at.epoch + 1, 0
-            hooks.after_evaluation()
+            is_epoch = self._rounds.is_last(at) or self._is_full()
+            if is_epoch:
+                self._evaluate(hooks, self._rounds.passes(at, steps))
+            self._rounds.end(at)
+            if is_epoch:
+                hooks.after_evaluation()
         return True
+
+    def _is_full(self) -> bool:
+        max_steps = self.experiment.train.max_steps
+        return max_steps is not None and self.position.step >= max_steps
 
     def _is_over(self) -> bool:
         patience = self.experiment.train.patience
         is_stale = patience is not None and self.position.num_worse >= patience
         is_scored = self.position.index == 0  # a run stopped at its last step still is to be
-        return is_stale or (is_scored and self.position.step >= self.num_steps)
-
-    def _plan(self, epoch: int) -> list[StepPlan]:
-        options = self.experiment.train
-        return plan_epoch(
-            self._sizes,
-            self.experiment.mixer,
-            epoch,
-            batch_tokens=options.batch_tokens,
-            accumulate=options.accumulate,
-            seed=options.seed,
-        )
-
-    def _count_steps(self) -> int:
-        options = self.experiment.train
-        num_steps = 0
-        for epoch in range(options.epochs):
-            num_steps += len(self._plan(epoch))
-            if options.max_steps and num_steps >= options.max_steps:
-                return options.max_steps
-        return num_steps
+        return is_stale or (is_scored and self._is_full())
 
     def _step(self, plan: StepPlan, hooks: Hooks) -> None:
         started = time.perf_counter()
@@ -161,6 +140,7 @@ class Loop:
         else:
             self.position.num_skipped = 0
             self.optimizer.step()
+            self._rounds.note_losses(self.position, losses)
         self.optimizer.zero_grad()
         self._report(passes, losses, weights, norms, done.counts, time.perf_counter() - started)
 
@@ -219,11 +199,18 @@ class Loop:
         if options.on_nan == "rollback":
             hooks.rollback()
 
-    def _evaluate(self, hooks: Hooks) -> None:
+    def _evaluate(self, hooks: Hooks, passes: Mapping[str, float]) -> None:
         results = score_tasks(self.model, self._dev, self._tasks, tune=True)
         scores = {task.name: results[task.name].scores for task in self.experiment.tasks}
         at = self.position
         selected = self._select(scores)
+        headlines = {name: scores[name].headline[1] for name in scores if scores[name].count}
+        self.experiment.mixer.judge(
+            {
+                feed: {name: headlines[name] for name in names if name in headlines}
+                for feed, names in self._names.items()
+            }
+        )
         is_best = selected > at.best or at.best == -math.inf
         if is_best:
             at.best, at.best_step, at.num_worse = selected, at.step, 0
@@ -231,7 +218,9 @@ class Loop:
         else:
             at.num_worse += 1
         for observer in self._observers:
-            observer.evaluation(EvaluationReport(at.step, at.epoch + 1, scores, selected, is_best))
+            observer.evaluation(
+                EvaluationReport(at.step, at.epoch + 1, scores, selected, is_best, passes)
+            )
 
     def _select(self, scores: Mapping[str, Scores]) -> float:
         """The mean or worst headline of the tasks that count, or that of one.

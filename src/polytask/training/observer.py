@@ -31,13 +31,17 @@ class StepReport:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationReport:
-    """Scores of all tasks on dev. `selected` is the number that decides which model is best."""
+    """Scores of all tasks on dev. `selected` is the number that decides which model is best.
+
+    passes: how many times each feed has been seen.
+    """
 
     step: int
     epoch: int
     scores: Mapping[str, Scores]
     selected: float
     is_best: bool
+    passes: Mapping[str, float]
 
 
 class Observer(ABC):

@@ -46,6 +46,7 @@ from polytask.training.observer import Observer
 from polytask.training.precision import choose_device, choose_precision
 from polytask.training.progress import ConsoleProgress
 from polytask.training.results import write_results
+from polytask.training.rounds import size_warning
 from polytask.training.state import (
     is_finite,
     random_state,
@@ -183,6 +184,8 @@ class _Session:
         train = make_feeds(self.experiment, model, records["train"], cache=cache)
         dev = make_feeds(self.experiment, model, records["dev"], cache=cache)
         self._describe(train, note)
+        if warning := size_warning(self.experiment.mixer, train):
+            note(warning)
         precision = cast(dict[str, object], self.experiment.plain["train"])["precision"]
         note(f"Training on {device} in {precision}; losses are means over targets, {_FORMULA}.")
         loop = Loop(

@@ -10,7 +10,8 @@ from torch import Tensor
 from polytask.errors import RunError
 from polytask.model import MultiTaskModel
 from polytask.training.checkpoint import Snapshot
-from polytask.training.loop import Loop, Position
+from polytask.training.loop import Loop
+from polytask.training.position import Position
 
 
 def take_snapshot(loop: Loop, extra: Mapping[str, object]) -> Snapshot:
