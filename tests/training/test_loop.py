@@ -2,11 +2,15 @@
 
 import io
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import torch
 from rich.console import Console
 
+from polytask.balancing.famo import FAMO
+from polytask.balancing.uncertainty import Uncertainty
 from polytask.training.observer import StepReport
 from polytask.training.progress import ConsoleProgress
 from toys import events, train_toy
@@ -67,3 +71,30 @@ def test_a_loss_that_is_not_finite_does_not_stay_in_the_mean_that_is_shown() -> 
 
     assert "intent 1.000" in shown.getvalue()
     assert "nan" not in shown.getvalue()
+
+
+def test_famo_sees_the_rows_of_the_step_again_with_the_same_dropout(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Mapping[str, float]] = []
+    monkeypatch.setattr(FAMO, "look_back", lambda self, losses: seen.append(losses))
+    still = ("optimizer.lr=1.0e-12", "optimizer.head_lr=1.0e-12", "optimizer.weight_decay=0.0")
+
+    train_toy(
+        toy, tmp_path, "balancing={kind: famo}", *still, "encoder.dropout=0.3", "train.accumulate=2"
+    )
+
+    steps = events(tmp_path, "step")
+    assert len(seen) == len(steps) > 2
+    for step, again in zip(steps, seen, strict=True):
+        assert again == pytest.approx(step["losses"], rel=1e-5)
+
+
+def test_weights_of_a_step_that_is_skipped_leave_nothing_behind(toy: Path) -> None:
+    balancer = Uncertainty()
+    balancer.attach({"intent": 3, "stars": None})
+    loss = torch.ones((), requires_grad=True)
+
+    balancer.backward(iter([{"intent": loss * math.nan, "stars": 2 * loss}]))
+
+    assert balancer.state_dict() == {}

@@ -12,8 +12,7 @@ import pytest
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from polytask.balancing import PassLosses
-from polytask.balancing.static import Static
+from polytask.balancing import BALANCERS, Balancer, PassLosses
 from polytask.errors import Interrupted, RunError, TrainingError
 from toys import best_weights, bits, events, notes, train_toy
 
@@ -29,20 +28,20 @@ def whole(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def at_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None]], None]:
+def at_step(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Does something in the middle of one step of training, once."""
 
-    def plan(step: int, action: Callable[[], None]) -> None:
-        own = Static.backward
+    def plan(step: int, action: Callable[[], None], kind: str = "static") -> None:
+        own = BALANCERS[kind].backward
         done = [0]
 
-        def backward(self: Static, passes: Iterator[PassLosses]) -> dict[str, float]:
+        def backward(self: Balancer, passes: Iterator[PassLosses]) -> dict[str, float]:
             done[0] += 1
             if done[0] == step:
                 action()
             return own(self, passes)
 
-        monkeypatch.setattr(Static, "backward", backward)
+        monkeypatch.setattr(BALANCERS[kind], "backward", backward)
 
     return plan
 
@@ -79,7 +78,7 @@ def test_a_run_stopped_after_any_step_ends_as_if_it_had_not_been(
     toy: Path,
     whole: Path,
     tmp_path: Path,
-    at_step: Callable[[int, Callable[[], None]], None],
+    at_step: Callable[..., None],
     step: int,
 ) -> None:
     assert [e["step"] for e in events(whole, "evaluation")] == [
@@ -100,6 +99,25 @@ def test_a_run_stopped_after_any_step_ends_as_if_it_had_not_been(
     assert (out / "metrics.json").read_bytes() == (whole / "metrics.json").read_bytes()
 
 
+@pytest.mark.parametrize("kind", BALANCERS)
+def test_a_stopped_run_goes_on_with_what_its_balancer_had_learned(
+    toy: Path,
+    tmp_path: Path,
+    at_step: Callable[..., None],
+    kind: str,
+) -> None:
+    options = (*FINE, f"balancing={{kind: {kind}}}")
+    train_toy(toy, tmp_path / "whole", *options)
+    at_step(6, stop, kind)
+    with pytest.raises(Interrupted):
+        train_toy(toy, tmp_path / "run", *options)
+
+    train_toy(toy, tmp_path / "run", *options)
+
+    assert without_notes(tmp_path / "run") == without_notes(tmp_path / "whole")
+    assert bits(best_weights(tmp_path / "run")) == bits(best_weights(tmp_path / "whole"))
+
+
 @pytest.mark.parametrize(
     "mixing",
     [
@@ -114,7 +132,7 @@ def test_a_run_stopped_after_any_step_ends_as_if_it_had_not_been(
 def test_a_stopped_run_goes_on_with_what_its_mixer_had_learned(
     toy: Path,
     tmp_path: Path,
-    at_step: Callable[[int, Callable[[], None]], None],
+    at_step: Callable[..., None],
     mixing: str,
     step: int,
 ) -> None:
@@ -133,7 +151,7 @@ def test_a_stopped_run_goes_on_with_what_its_mixer_had_learned(
 
 
 def test_max_steps_reached_by_a_stopped_run_are_still_scored(
-    toy: Path, tmp_path: Path, at_step: Callable[[int, Callable[[], None]], None]
+    toy: Path, tmp_path: Path, at_step: Callable[..., None]
 ) -> None:
     train_toy(toy, tmp_path / "whole", *FINE, "train.max_steps=3")
     at_step(3, stop)
@@ -146,7 +164,7 @@ def test_max_steps_reached_by_a_stopped_run_are_still_scored(
 
 
 def test_a_crash_goes_on_from_the_newest_checkpoint_and_forgets_what_came_after(
-    toy: Path, whole: Path, tmp_path: Path, at_step: Callable[[int, Callable[[], None]], None]
+    toy: Path, whole: Path, tmp_path: Path, at_step: Callable[..., None]
 ) -> None:
     every_two = (*FINE, "checkpoints.every_steps=2")
     at_step(6, crash)
@@ -162,7 +180,7 @@ def test_a_crash_goes_on_from_the_newest_checkpoint_and_forgets_what_came_after(
 
 
 def test_a_crash_before_any_checkpoint_starts_anew(
-    toy: Path, whole: Path, tmp_path: Path, at_step: Callable[[int, Callable[[], None]], None]
+    toy: Path, whole: Path, tmp_path: Path, at_step: Callable[..., None]
 ) -> None:
     at_step(2, crash)
     with pytest.raises(MemoryError):
@@ -175,7 +193,7 @@ def test_a_crash_before_any_checkpoint_starts_anew(
 
 
 def test_a_damaged_checkpoint_is_passed_over_and_the_journal_says_why(
-    toy: Path, whole: Path, tmp_path: Path, at_step: Callable[[int, Callable[[], None]], None]
+    toy: Path, whole: Path, tmp_path: Path, at_step: Callable[..., None]
 ) -> None:
     every_two = (*FINE, "checkpoints.every_steps=2")
     at_step(6, crash)
@@ -266,7 +284,7 @@ def test_a_folder_of_something_else_is_left_alone(
 
 
 def test_an_unfinished_run_of_another_experiment_is_refused_with_what_differs(
-    toy: Path, tmp_path: Path, at_step: Callable[[int, Callable[[], None]], None]
+    toy: Path, tmp_path: Path, at_step: Callable[..., None]
 ) -> None:
     at_step(1, stop)
     with pytest.raises(Interrupted):

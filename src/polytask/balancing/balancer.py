@@ -1,5 +1,6 @@
 """The contract of balancers: from the losses of a step to gradients."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 
@@ -17,6 +18,10 @@ class Balancer(ABC):
         """Raises ConfigError if an option names a task that does not exist."""
 
     @abstractmethod
+    def attach(self, num_classes: Mapping[str, int | None]) -> None:
+        """Takes the tasks, each with the number of classes its loss chooses among, None without."""
+
+    @abstractmethod
     def backward(self, passes: Iterator[PassLosses]) -> dict[str, float]:
         """Adds the gradients of a step to `.grad` and returns the weight of each task.
 
@@ -25,6 +30,15 @@ class Balancer(ABC):
         add up over the passes to its mean loss.
         """
 
+    @property
+    @abstractmethod
+    def looks_back(self) -> bool:
+        """Whether it wants to know the losses of the same passes after the step."""
+
+    @abstractmethod
+    def look_back(self, losses: Mapping[str, float]) -> None:
+        """Takes mean losses by task after the step, of the same rows with the same dropout."""
+
     @abstractmethod
     def state_dict(self) -> dict[str, object]:
         """What outlives a restart, by task name, as plain JSON values."""
@@ -32,3 +46,86 @@ class Balancer(ABC):
     @abstractmethod
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Takes back what `state_dict` gave."""
+
+
+class Weighting(Balancer, ABC):
+    """A balancer that multiplies each task's mean loss, from the losses alone.
+
+    tasks: those of the run, with the numbers of their classes.
+    """
+
+    tasks: Mapping[str, int | None] = {}
+
+    def check(self, tasks: list[str]) -> None:
+        """Nothing names a task."""
+
+    def attach(self, num_classes: Mapping[str, int | None]) -> None:
+        """Keeps the tasks."""
+        self.tasks = dict(num_classes)
+
+    @property
+    def looks_back(self) -> bool:
+        """No."""
+        return False
+
+    def look_back(self, losses: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def state_dict(self) -> dict[str, object]:
+        """Nothing."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Nothing."""
+
+
+class PriorWeighting(Weighting, ABC):
+    """A weighting that does not depend on the losses of the step itself: one graph at a time."""
+
+    @abstractmethod
+    def draw(self) -> Mapping[str, float]:
+        """The weights of this step, of all tasks of the run."""
+
+    @abstractmethod
+    def learn(self, losses: Mapping[str, float]) -> None:
+        """Takes in the mean losses of the step, of the tasks present."""
+
+    def backward(self, passes: Iterator[PassLosses]) -> dict[str, float]:
+        """One backward a pass."""
+        weights = self.draw()
+        found: dict[str, float] = {}
+        for losses in passes:
+            _weighted(losses, weights).backward()
+            for task, loss in losses.items():
+                found[task] = found.get(task, 0.0) + float(loss.detach())
+        if all(map(math.isfinite, found.values())):
+            self.learn(found)
+        return {task: weights[task] for task in found}
+
+
+class LossWeighting(Weighting, ABC):
+    """A weighting by the losses of the step: the graphs of all its passes live at once."""
+
+    @abstractmethod
+    def weigh(self, losses: Mapping[str, float]) -> Mapping[str, float]:
+        """The weights of the tasks present, from their mean losses."""
+
+    def backward(self, passes: Iterator[PassLosses]) -> dict[str, float]:
+        """One backward a step."""
+        total: dict[str, Tensor] = {}
+        for losses in passes:
+            for task, loss in losses.items():
+                total[task] = total[task] + loss if task in total else loss
+        found = {task: float(loss.detach()) for task, loss in total.items()}
+        if not all(map(math.isfinite, found.values())):  # the step will be refused
+            return dict.fromkeys(found, 1.0)
+        if not found:
+            return {}
+        weights = dict(self.weigh(found))
+        _weighted(total, weights).backward()
+        return weights
+
+
+def _weighted(losses: PassLosses, weights: Mapping[str, float]) -> Tensor:
+    first, *rest = [weights[task] * loss for task, loss in losses.items()]
+    return sum(rest, start=first)

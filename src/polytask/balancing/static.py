@@ -1,15 +1,15 @@
 """`kind: static`: the weighted sum of the tasks' mean losses."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
 
-from polytask.balancing.balancer import Balancer, PassLosses
+from polytask.balancing.balancer import PriorWeighting
 from polytask.errors import ConfigError, did_you_mean
 
 
-class Static(Balancer):
+class Static(PriorWeighting):
     """The sum over tasks of weight times mean loss: L = sum_k w_k L_k. A weight not given is 1."""
 
     def __init__(self, *, weights: dict[str, Annotated[float, Field(ge=0)]] | None = None) -> None:
@@ -21,18 +21,9 @@ class Static(Balancer):
             if name not in tasks:
                 raise ConfigError(f"weights: no task '{name}'. {did_you_mean(name, tasks)}")
 
-    def backward(self, passes: Iterator[PassLosses]) -> dict[str, float]:
-        """One backward a pass."""
-        used: dict[str, float] = {}
-        for losses in passes:
-            used |= {task: self.weights.get(task, 1.0) for task in losses}
-            terms = [used[task] * loss for task, loss in losses.items()]
-            sum(terms[1:], start=terms[0]).backward()
-        return used
+    def draw(self) -> Mapping[str, float]:
+        """The weights given, 1 for the others."""
+        return {task: self.weights.get(task, 1.0) for task in self.tasks}
 
-    def state_dict(self) -> dict[str, object]:
-        """Nothing."""
-        return {}
-
-    def load_state_dict(self, state: Mapping[str, object]) -> None:
+    def learn(self, losses: Mapping[str, float]) -> None:
         """Nothing."""

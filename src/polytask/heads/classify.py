@@ -72,6 +72,11 @@ class Classify(PlainHead, ReadableHead):
         """Accuracy."""
         return "accuracy"
 
+    @property
+    def num_classes(self) -> int:
+        """The labels."""
+        return len(self.one.labels)
+
     def fit(self, records: Iterable[Record]) -> list[str]:
         """Learns the labels, in alphabetical order unless they are given, and their weights."""
         return self.one.fit(records)

@@ -65,6 +65,11 @@ class Fill(PlainHead, TokenHead):
         """A hidden layer; the output layer comes with `tie`."""
         self.width = width
 
+    @property
+    def num_classes(self) -> int:
+        """The tokens."""
+        return len(self.bias)
+
     def tie(self, embeddings: nn.Parameter) -> None:
         """The output layer: the encoder's token embeddings, and a bias of its own."""
         num_tokens, width = embeddings.shape

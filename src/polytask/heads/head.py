@@ -74,6 +74,11 @@ class Head(nn.Module, ABC):
     def headline(self) -> str:
         """Name of the first metric of `score`."""
 
+    @property
+    def num_classes(self) -> int | None:
+        """Among how many classes its loss chooses each time; None if it does not choose."""
+        return None
+
     @abstractmethod
     def fit(self, records: Iterable[Record]) -> list[str]:
         """Learns labels and scales from the training records; gives warnings as plain sentences.

@@ -51,6 +51,11 @@ class Lemma(PlainHead):
         """Accuracy."""
         return "accuracy"
 
+    @property
+    def num_classes(self) -> int:
+        """The scripts."""
+        return len(self.scripts)
+
     def fit(self, records: Iterable[Record]) -> list[str]:
         """Learns the scripts that occur often enough, the most frequent first."""
         counts: Counter[str] = Counter()

@@ -57,6 +57,11 @@ class Relate(PlainHead):
         """Mean F1 of the types of relation."""
         return "macro_f1"
 
+    @property
+    def num_classes(self) -> int:
+        """The labels."""
+        return len(self.one.labels)
+
     def fit(self, records: Iterable[Record]) -> list[str]:
         """Learns the relations."""
         warnings = self.one.fit(records)

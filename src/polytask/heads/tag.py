@@ -74,6 +74,12 @@ class Tag(ReadableHead):
         """F1 of entities, or accuracy of plain labels; of several columns, the mean."""
         return "entity_f1" if all(one.has_spans for one in self.each) else "accuracy"
 
+    @property
+    def num_classes(self) -> int:
+        """The labels of its column, of several columns their geometric mean."""
+        counts = [len(one.labels) for one in self.each]
+        return round(math.exp(math.fsum(map(math.log, counts)) / len(counts)))
+
     def fit(self, records: Iterable[Record]) -> list[str]:
         """Learns the labels of each column."""
         counts, _ = self._count(records)

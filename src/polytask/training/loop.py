@@ -28,6 +28,7 @@ from polytask.training.optim import (
     set_learning_rate,
 )
 from polytask.training.position import Position
+from polytask.training.random import random_state, set_random_state
 from polytask.training.rounds import Rounds
 
 ENCODER = "(encoder)"
@@ -73,9 +74,10 @@ class Loop:
         self.position = Position()
         self.optimizer = make_optimizer(model, experiment.optimizer, experiment.tasks)
         self._train = train
+        experiment.balancer.attach({name: model.head(name).num_classes for name in model.tasks})
         self._rounds = Rounds(experiment, feed_sizes(experiment, train))
         self._dev = dev
-        self._device = device
+        self.device = device
         self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
         self._observers = observers
         self._tasks = experiment.tasks_by_feed()
@@ -126,7 +128,9 @@ class Loop:
         factor = schedule_factor(self.position.step, self.num_steps, self.experiment.schedule)
         set_learning_rate(self.optimizer, factor)
         done = _StepLosses(counts=self._count_targets(passes))
-        weights = self.experiment.balancer.backward(self._forward(passes, done))
+        balancer = self.experiment.balancer
+        random = random_state(self.device) if balancer.looks_back else {}
+        weights = balancer.backward(self._forward(passes, done))
         norms = dict(
             zip(
                 self._clipped,
@@ -141,6 +145,8 @@ class Loop:
             self.position.num_skipped = 0
             self.optimizer.step()
             self._rounds.note_losses(self.position, losses)
+            if balancer.looks_back:
+                self._look_back(passes, random)
         self.optimizer.zero_grad()
         self._report(passes, losses, weights, norms, done.counts, time.perf_counter() - started)
 
@@ -161,11 +167,24 @@ class Loop:
 
     def _forward(self, passes: Sequence[Pass], done: _StepLosses) -> Iterator[PassLosses]:
         for batch in passes:
-            losses = self._losses(batch.to(self._device), done.counts)
+            losses = self._losses(batch.to(self.device), done.counts)
             for task, loss in losses.items():
                 done.losses[task] = done.losses.get(task, torch.zeros(())) + loss.detach().cpu()
             if losses:
                 yield losses
+
+    def _look_back(self, passes: Sequence[Pass], random: Mapping[str, Tensor]) -> None:
+        """Tells the balancer the losses of the same passes now, with the dropout that they had."""
+        after = random_state(self.device)
+        set_random_state(random, self.device)
+        again = _StepLosses(counts=self._count_targets(passes))
+        with torch.no_grad():
+            for _ in self._forward(passes, again):
+                pass
+        set_random_state(after, self.device)
+        losses = {task: float(loss) for task, loss in again.losses.items()}
+        if all(map(math.isfinite, losses.values())):
+            self.experiment.balancer.look_back(losses)
 
     def _losses(self, batch: Pass, counts: Mapping[str, int]) -> dict[str, Tensor]:
         with self._autocast:
@@ -184,7 +203,7 @@ class Loop:
         culprit = find_culprit(
             self.model,
             passes,
-            losses=lambda batch: self._losses(batch.to(self._device), self._count_targets([batch])),
+            losses=lambda batch: self._losses(batch.to(self.device), self._count_targets([batch])),
             where=lambda feed, index: self._train[feed].records.where(index),
             remake=lambda feed, index: self._make_pass([(feed, [index])]),
         )

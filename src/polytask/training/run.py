@@ -45,14 +45,13 @@ from polytask.training.loop import Hooks, Loop
 from polytask.training.observer import Observer
 from polytask.training.precision import choose_device, choose_precision
 from polytask.training.progress import ConsoleProgress
+from polytask.training.random import random_state, set_random_state
 from polytask.training.results import write_results
 from polytask.training.rounds import size_warning
 from polytask.training.state import (
     is_finite,
-    random_state,
     restore,
     restore_weights,
-    set_random_state,
     take_snapshot,
 )
 from polytask.training.trackers import open_tracker
@@ -158,12 +157,12 @@ class _Session:
         )
 
     def _train(self, loop: Loop, hooks: Hooks) -> bool:
-        self.random = random_state(loop)
+        self.random = random_state(loop.device)
         try:
             return loop.run(hooks)
         except TrainingError as error:
             self.journal.note(str(error))
-            set_random_state(loop, self.random)
+            set_random_state(self.random, loop.device)
             if is_finite(loop):
                 self._save(loop)
             raise
@@ -226,7 +225,7 @@ class _Session:
             is_due = True
         if is_due or self.is_stopping:
             self._save(loop)
-        self.random = random_state(loop)
+        self.random = random_state(loop.device)
         return self.is_stopping
 
     def _after_evaluation(self, loop: Loop) -> None:

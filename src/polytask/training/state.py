@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import cast
 
-import torch
 from torch import Tensor
 
 from polytask.errors import RunError
@@ -12,6 +11,7 @@ from polytask.model import MultiTaskModel
 from polytask.training.checkpoint import Snapshot
 from polytask.training.loop import Loop
 from polytask.training.position import Position
+from polytask.training.random import random_state, set_random_state
 
 
 def take_snapshot(loop: Loop, extra: Mapping[str, object]) -> Snapshot:
@@ -21,7 +21,7 @@ def take_snapshot(loop: Loop, extra: Mapping[str, object]) -> Snapshot:
         tensors={
             "model": unique_weights(loop.model),
             "optimizer": _optimizer_tensors(loop),
-            "random": random_state(loop),
+            "random": random_state(loop.device),
         },
         values={
             "position": asdict(loop.position),
@@ -35,7 +35,7 @@ def take_snapshot(loop: Loop, extra: Mapping[str, object]) -> Snapshot:
 def restore(loop: Loop, snapshot: Snapshot) -> None:
     """Puts the loop where the snapshot was taken."""
     restore_weights(loop, snapshot)
-    set_random_state(loop, snapshot.tensors["random"])
+    set_random_state(snapshot.tensors["random"], loop.device)
     loop.position = Position(**cast(dict[str, float], snapshot.values["position"]))  # type: ignore[arg-type]
     loop.experiment.mixer.load_state_dict(cast(dict[str, object], snapshot.values["mixer"]))
     loop.experiment.balancer.load_state_dict(cast(dict[str, object], snapshot.values["balancer"]))
@@ -67,21 +67,6 @@ def restore_weights(loop: Loop, snapshot: Snapshot) -> None:
             loop.optimizer.state[parameter] = entries
 
 
-def random_state(loop: Loop) -> dict[str, Tensor]:
-    """The state of the generators that training draws from."""
-    device = _device(loop)
-    found = {"torch": torch.get_rng_state()}
-    return found | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
-
-
-def set_random_state(loop: Loop, state: Mapping[str, Tensor]) -> None:
-    """Takes back what `random_state` gave."""
-    device = _device(loop)
-    torch.set_rng_state(state["torch"].cpu())
-    if "cuda" in state and device.type == "cuda":
-        torch.cuda.set_rng_state(state["cuda"].cpu(), device)
-
-
 def is_finite(loop: Loop) -> bool:
     """Whether every weight and all of the optimizer's state is finite."""
     tensors = [*loop.model.state_dict().values(), *_optimizer_tensors(loop).values()]
@@ -97,10 +82,6 @@ def unique_weights(model: MultiTaskModel) -> dict[str, Tensor]:
             pointers.add(tensor.data_ptr())
             found[name] = tensor
     return found
-
-
-def _device(loop: Loop) -> torch.device:
-    return next(loop.model.parameters()).device
 
 
 def _optimizer_tensors(loop: Loop) -> dict[str, Tensor]:
