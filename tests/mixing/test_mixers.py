@@ -196,3 +196,13 @@ def test_names_that_do_not_exist_are_told(toy: Path, section: str, message: str)
         read_experiment(toy, [f"mixing={section}"])
 
     assert message in str(fault.value)
+
+
+def test_very_unequal_sizes_are_worth_a_warning() -> None:
+    warning = Proportional().warning({"mails": 10, "news": 101})
+
+    assert warning is not None
+    assert warning.startswith("Feed news is 10 times as large as mails")
+    assert "`mixing: {kind: unimax}`" in warning
+    assert Proportional().warning({"mails": 10, "news": 100}) is None
+    assert UniMax().warning({"mails": 10, "news": 101}) is None

@@ -36,6 +36,10 @@ class Exp3(Mixer):
     def check(self, feeds: Mapping[str, Sequence[str]]) -> None:
         """Nothing names a feed."""
 
+    def warning(self, sizes: Mapping[str, int]) -> str | None:
+        """Nothing."""
+        return None
+
     def shares(self, sizes: Mapping[str, int], at: Progress) -> dict[str, float]:
         """Uniform at first, then as learned."""
         return dict(self.probabilities) or dict.fromkeys(sizes, 1 / len(sizes))

@@ -42,6 +42,10 @@ class Gap(Mixer):
             if name not in tasks:
                 raise ConfigError(f"single: no task '{name}'. {did_you_mean(name, tasks)}")
 
+    def warning(self, sizes: Mapping[str, int]) -> str | None:
+        """Nothing."""
+        return None
+
     def shares(self, sizes: Mapping[str, int], at: Progress) -> dict[str, float]:
         """(1 - floor) gap_k / sum of gaps + floor n_k / sum of n."""
         plain = in_proportion(sizes)

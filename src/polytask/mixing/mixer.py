@@ -42,6 +42,10 @@ class Mixer(ABC):
         """
 
     @abstractmethod
+    def warning(self, sizes: Mapping[str, int]) -> str | None:
+        """What one should know before training on feeds of these sizes."""
+
+    @abstractmethod
     def shares(self, sizes: Mapping[str, int], at: Progress) -> dict[str, float]:
         """Shares by feed name, which add up to 1, from the sizes of the feeds."""
 
@@ -72,6 +76,10 @@ class PlainMixer(Mixer, ABC):
 
     def check(self, feeds: Mapping[str, Sequence[str]]) -> None:
         """Nothing names a feed."""
+
+    def warning(self, sizes: Mapping[str, int]) -> str | None:
+        """Nothing."""
+        return None
 
     def learn(self, drawn: Drawn) -> None:
         """Nothing."""

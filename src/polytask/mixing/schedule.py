@@ -50,6 +50,10 @@ class Schedule(Mixer):
             if name not in feeds:
                 raise ConfigError(f"points: no data set '{name}'. {did_you_mean(name, feeds)}")
 
+    def warning(self, sizes: Mapping[str, int]) -> str | None:
+        """Nothing."""
+        return None
+
     def shares(self, sizes: Mapping[str, int], at: Progress) -> dict[str, float]:
         """Those on the line between the points around the middle of the round."""
         place = (at.epoch + (at.round + 0.5) / self.rounds) / at.num_epochs

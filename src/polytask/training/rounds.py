@@ -1,29 +1,14 @@
 """Which steps a run takes: the rounds that its mixer shares out among the feeds."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
 from polytask.build import Experiment
-from polytask.mixing import Drawn, Mixer, Progress
-from polytask.mixing.proportional import Proportional
+from polytask.mixing import Drawn, Progress
 from polytask.mixing.steps import FeedSize, Round, StepPlan, plan_round, whole_counts
 from polytask.training.position import Position
-
-_UNEQUAL = 10
-
-
-def size_warning(mixer: Mixer, feeds: Mapping[str, Sized]) -> str | None:
-    """What proportional mixing means where sizes differ a lot."""
-    small, large = (choose(feeds, key=lambda name: len(feeds[name])) for choose in (min, max))
-    times = len(feeds[large]) / len(feeds[small])
-    if not isinstance(mixer, Proportional) or times <= _UNEQUAL:
-        return None
-    return (
-        f"Feed {large} is {times:.0f} times as large as {small}, of which few steps will see "
-        "anything. `mixing: {kind: unimax}` draws small ones more often."
-    )
 
 
 class Rounds:

@@ -47,7 +47,6 @@ from polytask.training.precision import choose_device, choose_precision
 from polytask.training.progress import ConsoleProgress
 from polytask.training.random import random_state, set_random_state
 from polytask.training.results import write_results
-from polytask.training.rounds import size_warning
 from polytask.training.state import (
     is_finite,
     restore,
@@ -183,7 +182,9 @@ class _Session:
         train = make_feeds(self.experiment, model, records["train"], cache=cache)
         dev = make_feeds(self.experiment, model, records["dev"], cache=cache)
         self._describe(train, note)
-        if warning := size_warning(self.experiment.mixer, train):
+        if warning := self.experiment.mixer.warning(
+            {name: len(feed) for name, feed in train.items()}
+        ):
             note(warning)
         precision = cast(dict[str, object], self.experiment.plain["train"])["precision"]
         note(f"Training on {device} in {precision}; losses are means over targets, {_FORMULA}.")
