@@ -13,7 +13,7 @@ from polytask.errors import ConfigError
 
 def static(**weights: float) -> Static:
     balancer = Static(weights=weights)
-    balancer.attach({"a": None, "b": None})
+    balancer.attach({"a": None, "b": None}, [])
     return balancer
 
 

@@ -92,7 +92,7 @@ def test_famo_sees_the_rows_of_the_step_again_with_the_same_dropout(
 
 def test_weights_of_a_step_that_is_skipped_leave_nothing_behind(toy: Path) -> None:
     balancer = Uncertainty()
-    balancer.attach({"intent": 3, "stars": None})
+    balancer.attach({"intent": 3, "stars": None}, [])
     loss = torch.ones((), requires_grad=True)
 
     balancer.backward(iter([{"intent": loss * math.nan, "stars": 2 * loss}]))

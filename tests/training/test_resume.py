@@ -12,7 +12,14 @@ import pytest
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from polytask.balancing import BALANCERS, Balancer, PassLosses
+from polytask.balancing import (
+    BALANCERS,
+    Balancer,
+    GramianWeighting,
+    PassLosses,
+    as_balancer,
+)
+from polytask.balancing.pcd import PCD
 from polytask.errors import Interrupted, RunError, TrainingError
 from toys import best_weights, bits, events, notes, train_toy
 
@@ -27,12 +34,17 @@ def whole(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def made(kind: str) -> Balancer | GramianWeighting:
+    return PCD(main="intent") if kind == "pcd" else BALANCERS[kind]()
+
+
 @pytest.fixture
 def at_step(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Does something in the middle of one step of training, once."""
 
     def plan(step: int, action: Callable[[], None], kind: str = "static") -> None:
-        own = BALANCERS[kind].backward
+        owner = type(as_balancer(made(kind)))
+        own = owner.backward
         done = [0]
 
         def backward(self: Balancer, passes: Iterator[PassLosses]) -> dict[str, float]:
@@ -41,7 +53,7 @@ def at_step(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 action()
             return own(self, passes)
 
-        monkeypatch.setattr(BALANCERS[kind], "backward", backward)
+        monkeypatch.setattr(owner, "backward", backward)
 
     return plan
 
@@ -106,7 +118,8 @@ def test_a_stopped_run_goes_on_with_what_its_balancer_had_learned(
     at_step: Callable[..., None],
     kind: str,
 ) -> None:
-    options = (*FINE, f"balancing={{kind: {kind}}}")
+    main = ", main: intent" if kind == "pcd" else ""
+    options = (*FINE, f"balancing={{kind: {kind}{main}}}")
     train_toy(toy, tmp_path / "whole", *options)
     at_step(6, stop, kind)
     with pytest.raises(Interrupted):

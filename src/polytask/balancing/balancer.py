@@ -2,9 +2,9 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
 PassLosses = Mapping[str, Tensor]
 """By task, what one pass adds to the task's mean loss of the step: a scalar with a graph."""
@@ -18,8 +18,16 @@ class Balancer(ABC):
         """Raises ConfigError if an option names a task that does not exist."""
 
     @abstractmethod
-    def attach(self, num_classes: Mapping[str, int | None]) -> None:
-        """Takes the tasks, each with the number of classes its loss chooses among, None without."""
+    def attach(self, num_classes: Mapping[str, int | None], shared: Sequence[nn.Parameter]) -> None:
+        """Takes the tasks, and the parameters that all of them train.
+
+        Each task comes with the number of classes its loss chooses among, None without.
+        """
+
+    @property
+    @abstractmethod
+    def is_apart(self) -> bool:
+        """Whether a pass is to hold rows of one feed alone."""
 
     @abstractmethod
     def backward(self, passes: Iterator[PassLosses]) -> dict[str, float]:
@@ -59,9 +67,14 @@ class Weighting(Balancer, ABC):
     def check(self, tasks: list[str]) -> None:
         """Nothing names a task."""
 
-    def attach(self, num_classes: Mapping[str, int | None]) -> None:
+    def attach(self, num_classes: Mapping[str, int | None], shared: Sequence[nn.Parameter]) -> None:
         """Keeps the tasks."""
         self.tasks = dict(num_classes)
+
+    @property
+    def is_apart(self) -> bool:
+        """No."""
+        return False
 
     @property
     def looks_back(self) -> bool:

@@ -97,14 +97,12 @@ def power_balanced(gramian: Tensor, power: float) -> Tensor:
         curve = w[:, None] * g * w + torch.diag(
             w * (g @ w) - (1 - power) * ((1 - power) * logs).exp()
         )
-        damping = 0.0
-        while True:
-            step = torch.linalg.lstsq(
-                curve + damping * torch.eye(num, dtype=torch.float64), -slope
-            ).solution.clamp(-2, 2)
-            if height(logs + step) <= height(logs) + 1e-12 or damping > 1e12:
-                break
-            damping = max(4 * damping, 1e-6 * float(curve.diagonal().abs().max()))
+        damping = 1e-12 * float(curve.diagonal().abs().max())
+        identity = torch.eye(num, dtype=torch.float64)
+        step = torch.linalg.solve(curve + damping * identity, -slope).clamp(-2, 2)
+        while height(logs + step) > height(logs) + 1e-12 and damping < 1e12:
+            damping *= 10
+            step = torch.linalg.solve(curve + damping * identity, -slope).clamp(-2, 2)
         logs = logs + step
         if float(step.abs().max()) < 1e-12:
             break

@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import cast
 
-from polytask.balancing import BALANCERS, Balancer
+from polytask.balancing import BALANCERS, Balancer, GramianWeighting, as_balancer
 from polytask.config.document import read_document
 from polytask.config.experiment import (
     Bound,
@@ -105,7 +105,7 @@ def read_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
         tasks=tasks,
         mixer=cast(Mixer, built["mixing",]),
         oversample=_oversample(cast(Bound, bound["mixing"])),
-        balancer=cast(Balancer, built["balancing",]),
+        balancer=as_balancer(cast(Balancer | GramianWeighting, built["balancing",])),
         train=cast(TrainOptions, built["train",]),
         optimizer=cast(OptimizerOptions, built["optimizer",]),
         schedule=cast(ScheduleOptions, built["schedule",]),

@@ -74,7 +74,10 @@ class Loop:
         self.position = Position()
         self.optimizer = make_optimizer(model, experiment.optimizer, experiment.tasks)
         self._train = train
-        experiment.balancer.attach({name: model.head(name).num_classes for name in model.tasks})
+        experiment.balancer.attach(
+            {name: model.head(name).num_classes for name in model.tasks},
+            list(model.encoder.parameters()),
+        )
         self._rounds = Rounds(experiment, feed_sizes(experiment, train))
         self._dev = dev
         self.device = device
@@ -124,6 +127,8 @@ class Loop:
 
     def _step(self, plan: StepPlan, hooks: Hooks) -> None:
         started = time.perf_counter()
+        if self.experiment.balancer.is_apart:
+            plan = tuple((part,) for batch in plan for part in batch)
         passes = [self._make_pass(batch) for batch in plan]
         factor = schedule_factor(self.position.step, self.num_steps, self.experiment.schedule)
         set_learning_rate(self.optimizer, factor)
