@@ -98,17 +98,34 @@ def marked(first: tuple[int, int], second: tuple[int, int], kind: str | None = N
 
 
 def test_spans_are_marked_with_their_types_and_only_the_text_is_cleaned() -> None:
-    assert marked((0, 3), (10, 13)) == ["", "@", "Ann", "@", " & ", "#", "Bob", "#", " met"]
+    apart = marked((0, 3), (10, 13))
+    assert apart == ["", "@", "Ann", "@", " & ", "#", "Bob", "", "", "#", " met"]
     assert marked((10, 13), (0, 3), "man") == [
         *("", "# ^ man ^", "Ann", "#", " & "),
-        *("@ * man *", "Bob", "@", " met"),
+        *("@ * man *", "Bob", "", "", "@", " met"),
     ]
 
 
-def test_the_marks_that_open_are_where_they_are_said_to_be() -> None:
-    for pieces in (marked((0, 3), (10, 13)), marked((4, 9), (0, 3)), marked((14, 17), (10, 13))):
-        assert {pieces[place] for place in OPENING} == {"@", "#"}
-        assert len(pieces) == 9
+def test_spans_may_lie_in_one_another_or_overlap() -> None:
+    within = marked((0, 13), (10, 13))
+    assert within == ["", "@", "Ann & ", "", "", "#", "Bob", "#", "", "@", " met"]
+    assert marked((0, 13), (0, 3)) == ["", "@", "", "", "", "#", "Ann", "#", " & Bob", "@", " met"]
+    crossing = marked((10, 17), (0, 13))
+    assert crossing == ["", "#", "Ann & ", "", "", "@", "Bob", "#", " met", "@", ""]
+    assert marked((0, 3), (0, 3)) == ["", "@", "", "", "", "#", "Ann", "#", "", "@", " & Bob met"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [((0, 3), (10, 13)), ((4, 9), (0, 3)), ((0, 13), (10, 13)), ((10, 17), (0, 13))],
+)
+def test_the_marks_that_open_are_where_they_are_said_to_be(
+    first: tuple[int, int], second: tuple[int, int]
+) -> None:
+    pieces = marked(first, second)
+
+    assert {pieces[place] for place in OPENING} == {"@", "#"}
+    assert "".join(piece for piece in pieces if piece not in "@#") == "Ann & Bob met"
 
 
 def test_texts_apart_have_a_row_each_and_negatives_more() -> None:

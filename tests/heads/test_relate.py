@@ -60,8 +60,6 @@ def test_a_record_whose_mark_was_cut_off_is_not_learned_and_has_no_answer() -> N
         ({"e1": span(3, 40)}, "column 'e1': no text stands from 3 to 40"),
         ({"e2": span(8, 9)}, "column 'e2': no text stands from 8 to 9"),
         ({"e1": span(3, 8, "ordre")}, "column 'e1': characters 3 to 8 are 'order'"),
-        ({"e1": span(3, 13)}, "the spans in 'e1' and 'e2' overlap"),
-        ({"e1": span(12, 18)}, "the spans in 'e1' and 'e2' overlap"),
     ],
 )
 def test_what_is_wrong_with_spans_is_told(changed: dict[str, object], message: str) -> None:

@@ -48,22 +48,36 @@ class MarkedView(View):
         return True
 
     def rows(self, record: Record, cleaning: Cleaning | None) -> list[Row]:
-        """One row of nine pieces, of which `OPENING` are the marks before the spans, as they come.
+        """One row of eleven pieces; `OPENING` are the marks before the spans, as they come.
 
-        What stands before the first span, between them and behind the second may be empty.
+        Spans may lie apart, one in the other, or overlap; any piece of text may be empty.
         """
         text = cast(str, record[self.text])
-        spans = [cast(Mapping[str, object], record[span]) for span in self.spans]
-        pieces: list[str] = []
-        position = 0
-        for i in sorted((0, 1), key=lambda i: (spans[i]["start"], spans[i]["end"])):
-            start, end = cast(int, spans[i]["start"]), cast(int, spans[i]["end"])
-            outer, inner = _MARKS[i]
-            kind = f" {inner} {spans[i]['label']} {inner}" if spans[i].get("label") else ""
-            pieces += [cleaned(text[position:start], cleaning), outer + kind]
-            pieces += [cleaned(text[start:end], cleaning), outer]
-            position = end
-        return [([*pieces, cleaned(text[position:], cleaning)],)]
+        given = [cast(Mapping[str, object], record[span]) for span in self.spans]
+        ends = [(cast(int, span["start"]), cast(int, span["end"])) for span in given]
+        one, other = sorted((0, 1), key=lambda i: (ends[i][0], -ends[i][1]))
+        (begin, end), (inner, last) = ends[one], ends[other]
+        opens, closes = zip(*map(_marks, (0, 1), given), strict=True)
+
+        def part(start: int, stop: int | None) -> str:
+            return cleaned(text[start:stop], cleaning)
+
+        if end <= inner:
+            held = [part(begin, end), closes[one], part(end, inner), opens[other]]
+            held += [part(inner, last), "", "", closes[other]]
+        else:
+            near, far = sorted((end, last))
+            order = (other, one) if last <= end else (one, other)
+            held = [part(begin, inner), "", "", opens[other]]
+            held += [part(inner, near), closes[order[0]], part(near, far), closes[order[1]]]
+        return [([part(0, begin), opens[one], *held, part(max(end, last), None)],)]
+
+
+def _marks(place: int, span: Mapping[str, object]) -> tuple[str, str]:
+    """What opens and what closes the first or the second span."""
+    outer, inner = _MARKS[place]
+    kind = f" {inner} {span['label']} {inner}" if span.get("label") else ""
+    return outer + kind, outer
 
 
 @dataclass(frozen=True, slots=True)
