@@ -40,8 +40,15 @@ BARS = {
     "snips.all_right": 88.5,
     "banking77.banking": 92.0,
     "clinc150.request": 95.0,
+    "emotion_entities.valence": 72.0,
+    "emotion_similarity.similarity": 82.0,
+    "ewt.lemma": 95.0,
+    "ewt.tree": 82.0,
+    "goemotions.emotions": 40.0,
+    "semeval.relation": 82.0,
+    "stsb.similarity": 82.0,
 }
-ABOVE_FLOOR = "csl_category.category"
+ABOVE_FLOOR = ("csl_category.category", "goodbooks_bands.rating")
 ANSWERS = {"classify": "label", "tag": "tags"}
 """By kind of task, the key of a prediction that the gold label is compared with."""
 REGULARISATION = (1.0, 10.0, 100.0)
@@ -315,12 +322,12 @@ def figures_of(lines: Sequence[Line]) -> dict[str, float]:
 
 
 def targets_of(lines: Sequence[Line]) -> dict[str, Target]:
-    """The bars of the recipes that were run; Chinese titles must beat their floor."""
+    """The bars of the recipes that were run; some are their floors."""
     names = {line.name: line for line in lines}
     targets = {name: Target(">=", bar) for name, bar in BARS.items() if name in names}
-    chinese = names.get(ABOVE_FLOOR)
-    if chinese and chinese.floor:
-        targets[ABOVE_FLOOR] = Target(">", chinese.floor.all_rows)
+    for name in ABOVE_FLOOR:
+        if name in names and (floor := names[name].floor):
+            targets[name] = Target(">", floor.all_rows)
     return targets
 
 
