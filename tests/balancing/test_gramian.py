@@ -16,6 +16,7 @@ from polytask.balancing.config import ConFIG
 from polytask.balancing.db_mtl import DBMTL
 from polytask.balancing.dualproj import DualProj
 from polytask.balancing.fairgrad import FairGrad
+from polytask.balancing.gradnorm import GradNorm
 from polytask.balancing.gradvac import GradVac
 from polytask.balancing.gramian import GramianWeighting
 from polytask.balancing.imtl_g import IMTLG
@@ -42,6 +43,7 @@ ALL: list[GramianWeighting] = [
     DBMTL(),
     DualProj(),
     FairGrad(alpha=2),
+    GradNorm(),
     GradVac(),
     IMTLG(),
     MGDA(),
@@ -425,3 +427,35 @@ def test_pcd() -> None:
     assert update(PCD(main="0"), [[0, 0], [1, 1]]) == pytest.approx((0, 0))
     assert update(PCD(main="0"), [[1, 1], [0, 1], [0, -1]]) == pytest.approx((1, 1))
     assert weights(PCD(main="9"), F1).tolist() == [1, 1]
+
+
+def test_gradnorm() -> None:
+    losses = {"0": 0.5, "1": 1.0}
+    for alpha, target in ((0.0, 2.5), (1.5, 1.3608)):
+        method = GradNorm(alpha=alpha)
+        method.first = {"0": 1.0, "1": 1.0}
+
+        def slopes(one: float, other: float, method: GradNorm = method) -> list[float]:
+            sizes, ones = torch.tensor([one, other]).double(), torch.ones(2).double()
+            return [float(slope) for slope in method.slopes(sizes, ones, losses)]
+
+        assert slopes(1.0, 4.0) == [-1.0, 4.0]
+        # Of a mean of 2.5 the first is to have 2.5, or 2.5 times (2/3)^1.5 = 1.3608.
+        assert (
+            slopes(target - 0.001, 5.001 - target)[0]
+            < 0
+            < slopes(target + 0.001, 4.999 - target)[0]
+        )
+
+    even = GradNorm()
+    for _ in range(3):
+        assert weights(even, [[2, 0], [0, 2]], (3.0, 3.0)).tolist() == [1, 1]
+
+
+def test_gradnorm_evens_out_lengths_and_keeps_its_sum() -> None:
+    method = GradNorm(alpha=0.0, lr=0.01)
+    for _ in range(600):
+        found = weights(method, F3)
+
+    assert float(found.sum()) == pytest.approx(2)
+    assert float(found[0]) * 1 == pytest.approx(float(found[1]) * 10, rel=0.15)

@@ -14,6 +14,7 @@ from polytask.balancing.fairgrad import FairGrad
 from polytask.balancing.famo import FAMO
 from polytask.balancing.geometric import Geometric
 from polytask.balancing.gradients import GradientBalancer
+from polytask.balancing.gradnorm import GradNorm
 from polytask.balancing.gradvac import GradVac
 from polytask.balancing.gramian import GramianWeighting
 from polytask.balancing.imtl_g import IMTLG
@@ -39,6 +40,7 @@ BALANCERS: Mapping[str, type[Balancer] | type[GramianWeighting]] = {
     "fairgrad": FairGrad,
     "famo": FAMO,
     "geometric": Geometric,
+    "gradnorm": GradNorm,
     "gradvac": GradVac,
     "imtl_g": IMTLG,
     "mgda": MGDA,
