@@ -47,6 +47,7 @@ from polytask.training.precision import choose_device, choose_precision
 from polytask.training.progress import ConsoleProgress
 from polytask.training.random import random_state, set_random_state
 from polytask.training.results import write_results
+from polytask.training.scales import gradient_sizes, scale_warning
 from polytask.training.state import (
     is_finite,
     restore,
@@ -197,6 +198,8 @@ class _Session:
             device=device,
             observers=self.observers,
         )
+        if unequal := scale_warning(gradient_sizes(model, train, self.experiment.tasks_by_feed())):
+            note(unequal)
         torch.manual_seed(self.experiment.train.seed)
         return loop
 
