@@ -3,7 +3,7 @@ import unicodedata
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from polytask.data.cleaning import Cleaned, Cleaning, clean
@@ -99,6 +99,7 @@ def test_no_pair_of_characters_that_composes_is_torn_apart(form: Literal["NFC", 
     ],
 )
 @given(text=UNICODE | LIVELY)
+@example(text="@0@0")
 def test_cleaning_twice_changes_nothing_more(options: Cleaning, text: str) -> None:
     once = clean(text, options).text
 

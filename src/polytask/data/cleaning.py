@@ -29,7 +29,7 @@ _CONTROL = re.compile(
 _URL = re.compile(
     r"(?:https?://|www\.)[\w.~:/?#\[\]@!$&'()*+,;=%-]*[\w/#=&%~+-]", re.ASCII | re.IGNORECASE
 )
-_USER = re.compile(r"(?<![A-Za-z0-9_.@])@\w+")
+_USER = re.compile(r"(?<![A-Za-z0-9_.@])(?:@\w+)+")
 # What may join the character before it although it is no combining mark: Hangul vowels and finals
 # in their three forms, half-width voicing marks, Kirat Rai vowels.
 _JOINING = re.compile(
