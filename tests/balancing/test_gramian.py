@@ -459,3 +459,25 @@ def test_gradnorm_evens_out_lengths_and_keeps_its_sum() -> None:
 
     assert float(found.sum()) == pytest.approx(2)
     assert float(found[0]) * 1 == pytest.approx(float(found[1]) * 10, rel=0.15)
+
+
+def test_gradnorm_does_not_wind_up() -> None:
+    method = GradNorm(alpha=0.0)
+    rows = [[1000, 0, 0], [0, 1, 0], [0, 0, 1]]
+    for _ in range(500):
+        weights(method, rows)
+
+    kept = 1 + method.added["0"]
+
+    assert 0.003 < kept < 0.02
+    assert float(weights(method, rows)[0]) == pytest.approx(max(kept, 0.01), rel=0.01)
+
+
+def test_short_gradients_are_projected_as_exactly_as_long_ones() -> None:
+    rows = [[1.0, 0.0, 0.0], [-0.5, 0.9, 0.0], [0.0, 0.0, 1e6]]
+
+    assert min(gains(UPGrad(), rows)[:2]) >= -1e-9
+    assert weights(UPGrad(), rows)[:2].tolist() == pytest.approx(
+        (weights(UPGrad(), rows[:2]) * 2 / 3).tolist()
+    )
+    assert weights(GradVac(beta=1), [[1, 0], [1, 0]]).isfinite().all()

@@ -267,3 +267,14 @@ def test_scalars_step_as_adam_does() -> None:
 
         assert ours["a"] == pytest.approx(float(parameter.detach()), abs=1e-9)
     assert ours["b"] == 0.0
+
+
+def test_famo_is_not_confused_by_a_step_without_any_target() -> None:
+    balancer = FAMO()
+    weights(balancer)
+    balancer.look_back({"a": 0.4, "b": 1.9})
+    before = balancer.state_dict()
+
+    balancer.look_back({})
+
+    assert balancer.state_dict() == before

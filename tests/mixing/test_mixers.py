@@ -206,3 +206,11 @@ def test_very_unequal_sizes_are_worth_a_warning() -> None:
     assert "`mixing: {kind: unimax}`" in warning
     assert Proportional().warning({"mails": 10, "news": 100}) is None
     assert UniMax().warning({"mails": 10, "news": 101}) is None
+
+
+def test_exp3_learns_nothing_from_an_empty_round() -> None:
+    mixer = Exp3(rounds=10)
+
+    mixer.learn(Drawn({"a": 0, "b": 0}, {}))
+
+    assert mixer.num_updates == 0

@@ -135,3 +135,8 @@ def test_without_a_limit_nothing_is_clipped() -> None:
 
     assert clip_gradients([[weight]], None) == pytest.approx([50.0])
     assert weight.grad.tolist() == [30.0, 40.0]
+
+
+@pytest.mark.parametrize("shape", ["linear", "cosine"])
+def test_steps_beyond_those_expected_have_rate_0(shape: Literal["linear", "cosine"]) -> None:
+    assert schedule_factor(12, 10, ScheduleOptions(shape=shape)) == pytest.approx(0.0)

@@ -33,7 +33,7 @@ class CAGrad(PlainGramianWeighting):
         low = 0.0
         if not radius or not high:
             return even
-        for _ in range(60):
+        for _ in range(36):
             middle = (low + high) / 2
             found = nonnegative(gramian * (radius / middle), gramian @ even, total=1.0)
             length = float((found @ gramian @ found).clamp(min=0).sqrt())

@@ -49,7 +49,11 @@ class FAMO(LossWeighting):
         falls = {
             task: math.log(before) - math.log(max(losses[task], self.min_loss))
             for task, before in self._before.items()
+            if task in losses
         }
+        self._before = {}
+        if not falls:
+            return
         shares = softmax({task: self.scores[task] for task in falls})
         mean = math.fsum(shares[task] * fall for task, fall in falls.items())
         self.scores.step(

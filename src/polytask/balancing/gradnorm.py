@@ -18,8 +18,9 @@ class GradNorm(GramianWeighting):
 
     r_k is the loss of a task over its first loss, divided by the mean of that over the tasks
     present. The weights go down the sum of |w_k |g_k| - target_k| by Adam at rate `lr`, none below
-    0.01. Heads get their own gradients. Source: Chen et al., "GradNorm: Gradient Normalization for
-    Adaptive Loss Balancing in Deep Multitask Networks" (ICML 2018).
+    0.01 before they are brought back to their mean. Heads get their own gradients. Source: Chen et
+    al., "GradNorm: Gradient Normalization for Adaptive Loss Balancing in Deep Multitask Networks"
+    (ICML 2018).
     """
 
     def __init__(
@@ -39,11 +40,18 @@ class GradNorm(GramianWeighting):
         """The weights of this step; those of the next follow from its gradients."""
         for task, loss in losses.items():
             self.first.setdefault(task, max(loss, 1e-12))
-        raw = torch.tensor([max(1 + self.added[task], _LEAST) for task in losses]).double()
-        weights = raw * len(losses) / raw.sum()  # (tasks,)
+        weights = self._normalised(losses)  # (tasks,)
         slopes = self.slopes(lengths(gramian), weights, losses)
         self.added.step(dict(zip(losses, slopes.tolist(), strict=True)))
+        after = self._normalised(losses) - 1
+        self.added.put(dict(zip(losses, after.tolist(), strict=True)))
         return weights
+
+    def _normalised(self, losses: Mapping[str, float]) -> Tensor:
+        """The weights of these tasks, of mean 1: (tasks,)."""
+        raw = torch.tensor([1 + self.added[task] for task in losses], dtype=torch.float64)
+        raw = raw.clamp(min=_LEAST)
+        return raw * len(losses) / raw.sum()
 
     def slopes(self, sizes: Tensor, weights: Tensor, losses: Mapping[str, float]) -> Tensor:
         """The gradient of the sum of |w_k n_k - target_k| on w, targets held: (tasks,)."""

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from polytask.balancing.gramian import GramianWeighting, lengths
 
+_MOST = 1 - 1e-9
+"""The largest cosine that a gradient can be turned to."""
+
 
 class GradVac(GramianWeighting):
     """As PCGrad, but what is less alike than usual is made as alike as usual.
@@ -43,7 +46,7 @@ class GradVac(GramianWeighting):
                 if j == i or not size * sizes[j]:
                     continue
                 cosine = min(max(float(gramian[j] @ rows[i]) / (size * sizes[j]), -1.0), 1.0)
-                wanted = usual.get(names[j], 0.0)
+                wanted = min(max(usual.get(names[j], 0.0), -_MOST), _MOST)
                 if cosine < wanted:
                     turn = wanted * math.sqrt(1 - cosine**2) - cosine * math.sqrt(1 - wanted**2)
                     rows[i, j] += size * turn / (sizes[j] * math.sqrt(1 - wanted**2))

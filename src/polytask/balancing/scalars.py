@@ -18,6 +18,11 @@ class Scalars:
     def __getitem__(self, task: str) -> float:
         return self._values.get(task, [0.0])[0]
 
+    def put(self, numbers: Mapping[str, float]) -> None:
+        """Sets the numbers of some tasks, whose moments stay."""
+        for task, number in numbers.items():
+            self._values[task] = [number, *self._values.get(task, [0.0, 0.0, 0.0, 0.0])[1:]]
+
     def step(self, gradients: Mapping[str, float]) -> None:
         """One step down the gradient of each task given."""
         for task, gradient in gradients.items():

@@ -12,9 +12,18 @@ def nonnegative(quadratic: Tensor, linear: Tensor, *, total: float | None = None
     quadratic: (tasks, tasks), positive semi-definite; linear: (tasks,), bounded below. By active
     sets (Lawson and Hanson, "Solving Least Squares Problems", 1974, chapter 23).
     """
-    num = len(linear)
-    scale = float(quadratic.diagonal().abs().max().clamp(min=_TINY))
-    a, b = quadratic / scale, linear / scale
+    if total is None:  # each task in its own unit: short gradients count like long ones
+        sizes = quadratic.diagonal().clamp(min=0).sqrt()
+        units = torch.where(sizes > 0, 1 / sizes, 1.0)
+        scale = (linear * units).abs().max().clamp(min=1e-300)
+        found = _solved(units[:, None] * quadratic * units, linear * units / scale, None)
+        return units * found * scale
+    scale = quadratic.diagonal().abs().max().clamp(min=_TINY)
+    return _solved(quadratic / scale, linear / scale, total)
+
+
+def _solved(a: Tensor, b: Tensor, total: float | None) -> Tensor:
+    num = len(b)
     weights = torch.zeros(num, dtype=torch.float64)
     passive = torch.zeros(num, dtype=torch.bool)
     if total is not None:

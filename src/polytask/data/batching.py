@@ -153,14 +153,14 @@ def bucket(
     each. The padded size of a batch (rows times tokens) is at most `budget` unless one example
     alone is larger.
     """
-    order = np.lexsort((generator.random(len(lengths)), lengths))
+    order = np.lexsort((generator.random(len(lengths)), num_rows, lengths))
     batches = cut(order, lengths, num_rows, budget)
     return [batches[i] for i in generator.permutation(len(batches))]
 
 
 def by_length(lengths: np.ndarray, num_rows: np.ndarray, budget: int) -> list[Indices]:
     """Batches of near-equal length, the longest first: always the same for the same examples."""
-    return cut(np.argsort(-lengths, kind="stable"), lengths, num_rows, budget)
+    return cut(np.lexsort((-num_rows, -lengths)), lengths, num_rows, budget)
 
 
 def cut(order: Indices, lengths: np.ndarray, num_rows: np.ndarray, budget: int) -> list[Indices]:

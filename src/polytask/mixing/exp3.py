@@ -50,6 +50,8 @@ class Exp3(Mixer):
         e_t = min(1 / K, sqrt(ln K / (K t))) at update t; share_k: that of the examples of the
         round, 1 where a round draws from one feed alone, as in the source.
         """
+        if not any(drawn.counts.values()):
+            return
         names, num = list(drawn.counts), len(drawn.counts)
         before = self.probabilities or dict.fromkeys(names, 1 / num)
         for name, share in in_proportion(drawn.counts).items():

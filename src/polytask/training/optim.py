@@ -65,7 +65,7 @@ def schedule_factor(step: int, num_steps: int, options: ScheduleOptions) -> floa
         return (step + 1) / num_warmup
     if options.shape == "constant":
         return 1.0
-    progress = (step - num_warmup) / max(num_steps - num_warmup, 1)
+    progress = min((step - num_warmup) / max(num_steps - num_warmup, 1), 1.0)
     return 1 - progress if options.shape == "linear" else (1 + math.cos(math.pi * progress)) / 2
 
 

@@ -29,7 +29,7 @@ class Rounds:
         if not at.counts:
             at.seen = at.seen or dict.fromkeys(self._sizes, 0)
             at.counts = self._counts(at)
-            if at.round == 0:
+            if not at.num_steps:
                 at.num_steps = self._expected_steps(at)
         return self._plan(at)
 

@@ -12,6 +12,7 @@ from polytask.tasks import Task, make_pass
 from polytask.training.random import random_state, set_random_state
 
 _RECORDS = 16
+_TOKENS = 2048
 _UNEQUAL = 10.0
 
 
@@ -43,8 +44,12 @@ def gradient_sizes(
     before = random_state(device)
     shared = [parameter for parameter in model.encoder.parameters() if parameter.requires_grad]
     found: dict[str, float] = {}
+    if not shared:
+        return found
     for name, feed in feeds.items():
-        indices = np.arange(min(_RECORDS, len(feed)))
+        indices = np.unique(np.linspace(0, len(feed) - 1, _RECORDS).astype(int))
+        sizes = np.cumsum(feed.lengths[indices] * feed.num_rows[indices])
+        indices = indices[: max(int((sizes <= _TOKENS).sum()), 1)]
         batch = make_pass([(feed, indices)], tasks, tokeniser=model.encoder.tokeniser).to(device)
         logits = model(batch, {name: [task.name for task in tasks[name]]})
         for task in tasks[name]:
