@@ -14,9 +14,9 @@ class Uncertainty(PriorWeighting):
     """Learned log variances s_k: L = sum of e^(-s_k) L_k + s_k / 2, or of half the first term.
 
     The half is that of tasks without a fixed set of classes, as for regression. At the optimum the
-    weight is 1 / (2 L_k) in both forms, so a task learned by heart gets the most: `min_loss` is the least a loss
-    is taken for. s_k start at 0, have the rate `lr` of their own and no decay. Source: Kendall et
-    al., "Multi-Task Learning Using Uncertainty to Weigh Losses" (CVPR 2018).
+    weight is 1 / (2 L_k) in both forms, so a task learned by heart gets the most: `min_loss` is the
+    least a loss is taken for. s_k start at 0, have the rate `lr` of their own and no decay. Source:
+    Kendall et al., "Multi-Task Learning Using Uncertainty to Weigh Losses" (CVPR 2018).
     """
 
     def __init__(
