@@ -78,10 +78,12 @@ def embed(model: MultiTaskModel, source: RowSource) -> np.ndarray:
         for indices in by_length(source.lengths, source.num_rows, BATCH_TOKENS):
             rows = source.rows(indices)
             with torch.inference_mode():
-                hidden = model.encoder(pad(rows, **filler).to(device))
-                texts, places = whole_texts(rows, **filler)
-                hidden = gather(hidden, places.to(device))
-                vectors = pool_mean(hidden, texts.mask.to(device)).float()
+                inputs = pad(rows, **filler).to(device)
+                hidden = model.encoder(inputs)
+                if any(rows.continues):
+                    texts, places = whole_texts(rows, **filler)
+                    inputs, hidden = texts.to(device), gather(hidden, places.to(device))
+                vectors = pool_mean(hidden, inputs.mask).float()
             found[indices] = torch.nn.functional.normalize(vectors, dim=1).cpu().numpy()
     finally:
         model.train(was_training)

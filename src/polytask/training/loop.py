@@ -151,7 +151,7 @@ class Loop:
             self.optimizer.step()
             self._rounds.note_losses(self.position, losses)
             if balancer.looks_back:
-                self._look_back(passes, random)
+                self._look_back(passes, done.counts, random)
         self.optimizer.zero_grad()
         self._report(passes, losses, weights, norms, done.counts, time.perf_counter() - started)
 
@@ -178,11 +178,13 @@ class Loop:
             if losses:
                 yield losses
 
-    def _look_back(self, passes: Sequence[Pass], random: Mapping[str, Tensor]) -> None:
+    def _look_back(
+        self, passes: Sequence[Pass], counts: dict[str, int], random: Mapping[str, Tensor]
+    ) -> None:
         """Tells the balancer the losses of the same passes now, with the dropout that they had."""
         after = random_state(self.device)
         set_random_state(random, self.device)
-        again = _StepLosses(counts=self._count_targets(passes))
+        again = _StepLosses(counts=counts)
         with torch.no_grad():
             for _ in self._forward(passes, again):
                 pass
