@@ -73,6 +73,15 @@ def test_a_batch_ends_before_the_example_that_would_break_the_budget() -> None:
     assert [batch.tolist() for batch in batches] == [[1], [0, 3], [2, 4]]
 
 
+def test_examples_of_one_row_do_not_share_a_batch_with_one_of_many() -> None:
+    # Put together they would take 9 x 16 rows where the budget is 24.
+    lengths, num_rows = np.full(9, 10), np.array([16, *[1] * 8])
+
+    batches = by_length(lengths, num_rows, 240)
+
+    assert list(map(len, batches)) == [3, 6]
+
+
 def test_an_example_larger_than_the_budget_is_alone() -> None:
     batches = by_length(np.array([30, 2, 3]), np.array([2, 1, 1]), 10)
 
@@ -86,6 +95,7 @@ def ragged_of(rows: list[list[int]], *, words: list[list[int]] | None = None) ->
         word_starts=[np.array(starts, np.int32) for starts in words or [[] for _ in rows]],
         own=[(0, len(tokens)) for tokens in rows],
         continues=[False for _ in rows],
+        first_words=[0 for _ in rows],
         owners=list(range(len(rows))),
     )
 

@@ -62,7 +62,7 @@ def test_rows_come_back_from_the_cache_exactly_as_they_were_encoded(
         stored, lengths, num_rows = feed.rows(indices), feed.lengths.tolist(), feed.num_rows
         taken = feed.take(indices)
 
-    made = token_rows(rows, view, TOKENISER, None)
+    made = list(token_rows(rows, view, TOKENISER, None))
     assert plain(stored) == plain(ragged([made[i] for i in indices]))
     assert lengths == [max(len(row.token_ids) for row in of_record) for of_record in made]
     assert num_rows.tolist() == [len(of_record) for of_record in made]
@@ -102,7 +102,7 @@ def test_records_are_found_across_chunks(tmp_path: Path, monkeypatch: pytest.Mon
     feed = feed_of(rows, view, tmp_path)
 
     order = np.array([9, 0, 4, 5, 1])
-    made = token_rows(rows, view, TOKENISER, None)
+    made = list(token_rows(rows, view, TOKENISER, None))
     assert plain(feed.rows(order)) == plain(ragged([made[i] for i in order]))
     assert feed.num_rows.tolist() == [2] * 10
 

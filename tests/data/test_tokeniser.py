@@ -1,16 +1,19 @@
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Encoding
 from transformers import PreTrainedTokenizerFast
 
+import polytask.data.tokeniser as module
 from local_tokenizers import KINDS
 from polytask.data.batching import pad
 from polytask.data.feed import ragged
 from polytask.data.tokeniser import Tokeniser, TokenRow
-from polytask.data.views import Row
+from polytask.data.views import Row, Segment
 
 PIECES = [
     "the",
@@ -45,7 +48,7 @@ def tokeniser_of(kind: str, max_tokens: int = 32) -> Tokeniser:
 
 
 def encode(kind: str, *row: str | list[str], max_tokens: int = 32) -> TokenRow:
-    return tokeniser_of(kind, max_tokens).encode([tuple(row)])[0][0]
+    return next(tokeniser_of(kind, max_tokens).encode([tuple(row)]))[0]
 
 
 def pieces_of(kind: str, row: TokenRow) -> list[str]:
@@ -107,9 +110,9 @@ def test_split_words_become_the_tokens_of_the_words_with_a_space_before_each(
 ) -> None:
     tokeniser = tokeniser_of(kind, 128)
 
-    together = tokeniser.encode([(words,)])[0][0]
+    together = next(tokeniser.encode([(words,)]))[0]
 
-    each = [tokeniser.encode([([word],)])[0][0] for word in words]
+    each = [next(tokeniser.encode([([word],)]))[0] for word in words]
     num_before = together.word_starts[0]
     inner = [row.token_ids[num_before:-1] for row in each]
     assert together.token_ids[num_before:-1] == [i for ids in inner for i in ids]
@@ -203,6 +206,32 @@ def test_a_word_that_was_never_tokenised_is_marked_as_cut(kind: str) -> None:
     assert row.full_length > 32
 
 
+def test_text_becomes_tokens_in_portions_and_no_row_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows: list[Row] = [("help " * 3, "me"), ("the",), (["order"] * 40,), ("",), ("printer",)] * 2
+    tokeniser = tokeniser_of("wordpiece", 8)
+    whole = list(tokeniser.encode(rows, "windows"))
+    portions: list[int] = []
+    encode_segments = Tokeniser._encode_segments
+
+    def counted(self: Tokeniser, cut: Sequence[Segment]) -> list[Encoding]:
+        portions.append(len(cut))
+        return encode_segments(self, cut)
+
+    monkeypatch.setattr(module, "_CHARACTERS_AT_ONCE", 30)
+    monkeypatch.setattr(Tokeniser, "_encode_segments", counted)
+
+    assert list(tokeniser.encode(rows, "windows")) == whole
+    assert portions == [3, 1, 5, 1, 2]
+
+
+def test_a_window_tells_only_of_the_words_it_holds() -> None:
+    (rows,) = tokeniser_of("wordpiece", 12).encode([(["help"] * 24,)], "windows", 0)
+
+    assert [(row.first_word, len(row.word_starts)) for row in rows] == [(0, 10), (10, 10), (20, 4)]
+
+
 def test_unknown_tokens_are_counted_before_anything_is_cut() -> None:
     row = encode("wordpiece", "help ☃ " * 10, max_tokens=8)
 
@@ -214,8 +243,8 @@ def test_rows_of_texts_and_of_words_come_back_in_the_order_given() -> None:
     rows: list[Row] = [("help",), (["please", "help"],), ("the", "order"), (["printer"],)]
     tokeniser = tokeniser_of("ours")
 
-    assert tokeniser.encode(rows) == [tokeniser.encode([row])[0] for row in rows]
-    assert tokeniser.encode([]) == []
+    assert list(tokeniser.encode(rows)) == [next(tokeniser.encode([row])) for row in rows]
+    assert list(tokeniser.encode([])) == []
 
 
 def test_the_fingerprint_changes_with_everything_that_changes_tokens() -> None:
@@ -237,7 +266,7 @@ def test_truncation_and_padding_of_the_tokenizer_given_have_no_effect() -> None:
     tokeniser = Tokeniser(tokenizer.backend_tokenizer, max_tokens=32, pad_id=0)
 
     assert tokeniser.fingerprint == tokeniser_of("ours").fingerprint
-    assert tokeniser.encode([("help " * 10,)])[0][0].full_length == 12
+    assert next(tokeniser.encode([("help " * 10,)]))[0].full_length == 12
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -246,11 +275,12 @@ def test_windows_hold_every_word_once_or_more_and_the_whole_second_segment(
     kind: str, stride: int
 ) -> None:
     tokeniser, words = tokeniser_of(kind, 16), [*"打印机坏了请帮忙我的订单还没有到" * 2]
-    whole = tokeniser_of(kind, 512).encode([(words, "help")])[0][0]
+    whole = next(tokeniser_of(kind, 512).encode([(words, "help")]))[0]
 
     (rows,) = tokeniser.encode([(words, "help")], "windows", stride)
 
-    starts = np.array([row.word_starts for row in rows])
+    inputs = pad(ragged([rows]), pad_id=tokeniser.pad_id, segment=tokeniser.second_segment)
+    starts = inputs.word_starts.numpy()
     assert len(rows) > 1
     assert starts.shape == (len(rows), len(words))
     assert (starts >= 0).any(0).all()
@@ -258,7 +288,7 @@ def test_windows_hold_every_word_once_or_more_and_the_whole_second_segment(
         assert len(row.token_ids) <= 16
         assert row.full_length <= 16
         assert row.token_ids[row.num_first :] == whole.token_ids[whole.num_first :]
-        for word, place in enumerate(row.word_starts):
+        for word, place in enumerate(row.word_starts, row.first_word):
             assert place < 0 or row.token_ids[place] == whole.token_ids[whole.word_starts[word]]
 
 
@@ -266,8 +296,8 @@ def test_a_short_text_is_one_window_equal_to_its_row() -> None:
     tokeniser = tokeniser_of("wordpiece", 64)
     rows: list[Row] = [(["please", "help"], "now"), (["打"], "印")]
 
-    assert tokeniser.encode(rows, "windows") == tokeniser.encode(rows)
-    assert tokeniser.encode(rows, "head_tail") == tokeniser.encode(rows)
+    assert list(tokeniser.encode(rows, "windows")) == list(tokeniser.encode(rows))
+    assert list(tokeniser.encode(rows, "head_tail")) == list(tokeniser.encode(rows))
 
 
 def test_a_second_segment_takes_half_of_a_window_and_is_reported_as_cut() -> None:
@@ -285,9 +315,9 @@ def test_of_a_long_text_the_first_quarter_and_the_end_are_kept(
     kind: str, second: tuple[str, ...]
 ) -> None:
     words = [*"打印机坏了请帮忙我的订单还没有到" * 3]
-    whole = tokeniser_of(kind, 512).encode([(words, *second)])[0][0]
+    whole = next(tokeniser_of(kind, 512).encode([(words, *second)]))[0]
 
-    row = tokeniser_of(kind, 20).encode([(words, *second)], "head_tail")[0][0]
+    row = next(tokeniser_of(kind, 20).encode([(words, *second)], "head_tail"))[0]
 
     same = [one == other for one, other in zip(row.token_ids, whole.token_ids, strict=False)]
     num_head, num_tail = same.index(False), 20 - same.index(False)
@@ -304,8 +334,8 @@ def test_of_a_long_text_the_first_quarter_and_the_end_are_kept(
 def test_the_tail_of_a_very_long_text_is_its_own_tail() -> None:
     text = "printer " * 5000 + "refund"
 
-    row = tokeniser_of("wordpiece", 16).encode([(text,)], "head_tail")[0][0]
-    other = tokeniser_of("wordpiece", 16).encode([("printer refund",)])[0][0]
+    row = next(tokeniser_of("wordpiece", 16).encode([(text,)], "head_tail"))[0]
+    other = next(tokeniser_of("wordpiece", 16).encode([("printer refund",)]))[0]
 
     assert row.token_ids[-2:] == other.token_ids[-2:]
     assert row.token_ids[1] == other.token_ids[1]

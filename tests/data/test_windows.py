@@ -74,7 +74,7 @@ def test_a_token_of_two_windows_is_taken_from_the_one_that_shows_more_around_it(
 
 
 def test_windows_share_at_most_half() -> None:
-    rows = tokeniser_of("wordpiece", 12).encode([(["help"] * 24,)], "windows", 100)[0]
+    rows = next(tokeniser_of("wordpiece", 12).encode([(["help"] * 24,)], "windows", 100))
 
     assert [row.own for row in rows] == [(0, 8), (3, 8), (3, 8), (3, 11)]
 

@@ -287,7 +287,7 @@ def test_tasks_of_one_view_are_tokenised_once(
 
     def counted(
         records: Sequence[Record], view: View, tokeniser: Tokeniser, cleaning: Cleaning | None
-    ) -> list[list[TokenRow]]:
+    ) -> Iterator[list[TokenRow]]:
         views.append(view.name)
         return make(records, view, tokeniser, cleaning)
 

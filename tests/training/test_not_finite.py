@@ -64,7 +64,7 @@ def weights(loop: Loop) -> dict[str, bytes]:
 
 
 def zebra(loop: Loop) -> int:
-    return int(loop.model.encoder.tokeniser.encode([("zebra",)])[0][0].token_ids[1])
+    return int(next(loop.model.encoder.tokeniser.encode([("zebra",)]))[0].token_ids[1])
 
 
 def weight(loop: Loop, name: str) -> Tensor:

@@ -93,7 +93,8 @@ class Ragged:
     """Encoder rows as lists of unequal length, before padding.
 
     own: of each row the stretch of tokens that no other window of its text has. continues: whether
-    a row is a further window of the text of the row before.
+    a row is a further window of the text of the row before. first_words: the word that the
+    `word_starts` of a row begin with.
     """
 
     token_ids: Sequence[np.ndarray]
@@ -102,24 +103,30 @@ class Ragged:
     owners: Sequence[int]
     own: Sequence[tuple[int, int]]
     continues: Sequence[bool]
+    first_words: Sequence[int]
+
+    @property
+    def num_words(self) -> int:
+        """The words of the longest text."""
+        ends = (i + len(s) for i, s in zip(self.first_words, self.word_starts, strict=True))
+        return max(ends, default=0)
 
 
 def pad(rows: Ragged, *, pad_id: int, segment: int, num_tokens: int | None = None) -> Inputs:
     """Rows padded to the longest, or to `num_tokens`; `segment` is the id of a second segment."""
     num_rows = len(rows.token_ids)
     width = num_tokens or max(map(len, rows.token_ids))
-    num_words = max(map(len, rows.word_starts), default=0)
     token_ids = np.full((num_rows, width), pad_id, np.int64)
     mask = np.zeros((num_rows, width), np.bool_)
     segments = np.zeros((num_rows, width), np.int64)
-    starts = np.full((num_rows, num_words), NO_WORD, np.int64)
-    for i, (tokens, first, words) in enumerate(
-        zip(rows.token_ids, rows.num_first, rows.word_starts, strict=True)
+    starts = np.full((num_rows, rows.num_words), NO_WORD, np.int64)
+    for i, (tokens, first, first_word, words) in enumerate(
+        zip(rows.token_ids, rows.num_first, rows.first_words, rows.word_starts, strict=True)
     ):
         token_ids[i, : len(tokens)] = tokens
         mask[i, : len(tokens)] = True
         segments[i, first : len(tokens)] = segment
-        starts[i, : len(words)] = words
+        starts[i, first_word : first_word + len(words)] = words
     owners = np.asarray(rows.owners, np.int64)
     return Inputs(*(torch.from_numpy(a) for a in (token_ids, mask, segments, starts, owners)))
 
@@ -150,8 +157,8 @@ def bucket(
     """Batches of near-equal length in random order; equal lengths change neighbours each time.
 
     lengths: (examples,), tokens of the longest row of each; num_rows: (examples,), encoder rows of
-    each. The padded size of a batch (rows times tokens) is at most `budget` unless one example
-    alone is larger.
+    each. The padded size of a batch (rows times tokens) is at most `budget`, and at most twice as
+    much when the rows of each example are put together, unless one example alone is larger.
     """
     order = np.lexsort((generator.random(len(lengths)), num_rows, lengths))
     batches = cut(order, lengths, num_rows, budget)
@@ -164,15 +171,16 @@ def by_length(lengths: np.ndarray, num_rows: np.ndarray, budget: int) -> list[In
 
 
 def cut(order: Indices, lengths: np.ndarray, num_rows: np.ndarray, budget: int) -> list[Indices]:
-    """Cuts examples, in this order, into batches of a padded size of at most `budget`."""
+    """Cuts examples, in this order, into batches of the padded size that `bucket` tells."""
     batches: list[Indices] = []
-    start, rows, longest = 0, 0, 0
+    start, rows, most, longest = 0, 0, 0, 0
     for place, example in enumerate(order):
-        rows += int(num_rows[example])
-        longest = max(longest, int(lengths[example]))
-        if place > start and rows * longest > budget:
+        own, length = int(num_rows[example]), int(lengths[example])
+        rows, most, longest = rows + own, max(most, own), max(longest, length)
+        is_full = max(rows, (place - start + 1) * most / 2) * longest > budget
+        if place > start and is_full:
             batches.append(order[start:place])
-            start, rows, longest = place, int(num_rows[example]), int(lengths[example])
+            start, rows, most, longest = place, own, own, length
     if len(order):
         batches.append(order[start:])
     return batches

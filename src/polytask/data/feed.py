@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,25 +13,13 @@ import pyarrow as pa
 from polytask.data.batching import Ragged
 from polytask.data.cleaning import Cleaning
 from polytask.data.records import Indices, Record, Records
+from polytask.data.stored_rows import SCHEMA, Chunk, to_batch
 from polytask.data.tables import cached_table
 from polytask.data.tokeniser import Tokeniser, TokenRow
 from polytask.data.views import View
 
 _ROWS_PER_CHUNK = 1 << 14
-
-_SCHEMA = pa.schema(
-    [
-        ("record", pa.int64()),
-        ("token_ids", pa.list_(pa.int32())),
-        ("num_first", pa.int32()),
-        ("word_starts", pa.list_(pa.int32())),
-        ("full_length", pa.int32()),
-        ("num_unknown", pa.int32()),
-        ("own_start", pa.int32()),
-        ("own_end", pa.int32()),
-        ("continues", pa.bool_()),
-    ]
-)
+_RECORDS_AT_ONCE = 1 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +69,7 @@ class LiveRows(RowSource):
         self.name = name
         self._records = records
         self._is_whole = view.has_whole_texts
-        self._rows = token_rows(records, view, tokeniser, cleaning)
+        self._rows = list(token_rows(records, view, tokeniser, cleaning))
         self.lengths = np.array([max(len(r.token_ids) for r in rows) for rows in self._rows])
         self.num_rows = np.array([len(rows) for rows in self._rows])
 
@@ -137,10 +124,10 @@ class Feed(RowSource):
         self._table = cached_table(
             cache,
             f"tokens-{key}",
-            _SCHEMA,
+            SCHEMA,
             lambda: _token_batches(records, view, tokeniser, cleaning),
         )
-        self._chunks = [_Chunk.of(batch) for batch in self._table.to_batches()]
+        self._chunks = [Chunk.of(batch) for batch in self._table.to_batches()]
         owners = self._column("record")
         self._first_row = np.searchsorted(owners, np.arange(len(records) + 1))
         row_lengths = np.concatenate([chunk.lengths for chunk in self._chunks])
@@ -167,6 +154,7 @@ class Feed(RowSource):
             owners=[owner for owner, _ in places],
             own=[row.own for row in found],
             continues=[row.continues for row in found],
+            first_words=[row.first_word for row in found],
         )
 
     def take(self, indices: Indices) -> tuple[Record, ...]:
@@ -188,60 +176,15 @@ class Feed(RowSource):
         return np.concatenate([c.to_numpy() for c in self._table.column(name).chunks])
 
 
-class _Row(NamedTuple):
-    tokens: np.ndarray
-    num_first: int
-    word_starts: np.ndarray
-    own: tuple[int, int]
-    continues: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    """Zero-copy arrays over one mapped record batch."""
-
-    tokens: np.ndarray
-    token_offsets: np.ndarray
-    starts: np.ndarray
-    start_offsets: np.ndarray
-    num_first: np.ndarray
-    own_start: np.ndarray
-    own_end: np.ndarray
-    continues: np.ndarray
-
-    @classmethod
-    def of(cls, batch: pa.RecordBatch) -> "_Chunk":
-        tokens, starts = batch.column("token_ids"), batch.column("word_starts")
-        return cls(
-            tokens.values.to_numpy(),
-            tokens.offsets.to_numpy(),
-            starts.values.to_numpy(),
-            starts.offsets.to_numpy(),
-            batch.column("num_first").to_numpy(),
-            batch.column("own_start").to_numpy(),
-            batch.column("own_end").to_numpy(),
-            batch.column("continues").to_numpy(zero_copy_only=False),
-        )
-
-    @property
-    def lengths(self) -> np.ndarray:
-        return np.diff(self.token_offsets)
-
-    def row(self, i: int) -> _Row:
-        tokens = self.tokens[self.token_offsets[i] : self.token_offsets[i + 1]]
-        starts = self.starts[self.start_offsets[i] : self.start_offsets[i + 1]]
-        own = (int(self.own_start[i]), int(self.own_end[i]))
-        return _Row(tokens, int(self.num_first[i]), starts, own, bool(self.continues[i]))
-
-
 def token_rows(
     records: Sequence[Record], view: View, tokeniser: Tokeniser, cleaning: Cleaning | None
-) -> list[list[TokenRow]]:
+) -> Iterator[list[TokenRow]]:
     """The token rows of each record: what a feed stores, and what prediction makes on the fly."""
     rows = [view.rows(record, cleaning) for record in records]
     flat = [row for of_record in rows for row in of_record]
-    encoded = iter(tokeniser.encode(flat, view.long, view.stride))
-    return [[row for _ in of_record for row in next(encoded)] for of_record in rows]
+    encoded = tokeniser.encode(flat, view.long, view.stride)
+    for of_record in rows:
+        yield [row for _ in of_record for row in next(encoded)]
 
 
 def ragged(rows: Sequence[Sequence[TokenRow]]) -> Ragged:
@@ -254,6 +197,7 @@ def ragged(rows: Sequence[Sequence[TokenRow]]) -> Ragged:
         owners=[owner for owner, _ in flat],
         own=[row.own for _, row in flat],
         continues=[row.continues for _, row in flat],
+        first_words=[row.first_word for _, row in flat],
     )
 
 
@@ -262,28 +206,12 @@ def _token_batches(
 ) -> Iterator[pa.RecordBatch]:
     waiting: list[tuple[int, TokenRow]] = []
     index = 0
-    for some in records.batches(list(view.needs), size=_ROWS_PER_CHUNK):
+    for some in records.batches(list(view.needs), size=_RECORDS_AT_ONCE):
         for rows in token_rows(some, view, tokeniser, cleaning):
             waiting += [(index, row) for row in rows]
             index += 1
-        while len(waiting) >= _ROWS_PER_CHUNK:
-            yield _batch(waiting[:_ROWS_PER_CHUNK])
-            del waiting[:_ROWS_PER_CHUNK]
+            while len(waiting) >= _ROWS_PER_CHUNK:
+                yield to_batch(waiting[:_ROWS_PER_CHUNK])
+                del waiting[:_ROWS_PER_CHUNK]
     if waiting:
-        yield _batch(waiting)
-
-
-def _batch(rows: Sequence[tuple[int, TokenRow]]) -> pa.RecordBatch:
-    columns = [
-        [record for record, _ in rows],
-        [row.token_ids for _, row in rows],
-        [row.num_first for _, row in rows],
-        [row.word_starts for _, row in rows],
-        [row.full_length for _, row in rows],
-        [row.num_unknown for _, row in rows],
-        [row.own[0] for _, row in rows],
-        [row.own[1] for _, row in rows],
-        [row.continues for _, row in rows],
-    ]
-    arrays = [pa.array(c, f.type) for c, f in zip(columns, _SCHEMA, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=_SCHEMA)
+        yield to_batch(waiting)

@@ -1,9 +1,10 @@
 """Texts and words to token ids: the same way for training, evaluation and prediction."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from polytask.data.backends import frame_of, keep_marks_as_text, unknown_id, with_word_spaces
@@ -16,7 +17,10 @@ _MASKS = ("[MASK]", "<mask>")
 _HEAD = 0.25
 """The share of the head where head and tail of a long text are kept."""
 
-_VERSION = "2"
+_CHARACTERS_AT_ONCE = 1 << 22
+"""Tokens on their way take some 150 bytes each: so much text becomes tokens at a time."""
+
+_VERSION = "3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,8 @@ class TokenRow:
     position of its first token: that of the token before for a word without tokens, -1 if cut off.
     `full_length` counts the tokens before anything was cut. `own` is the stretch of tokens that a
     window of a text has as the only one: all of them together are the text as one long row.
-    `continues` is true of the windows of a text behind the first.
+    `continues` is true of the windows of a text behind the first. `first_word` is the word that
+    `word_starts` begins with: a window tells only of words from its first on to its last.
     """
 
     token_ids: list[int]
@@ -37,6 +42,7 @@ class TokenRow:
     num_unknown: int
     own: tuple[int, int]
     continues: bool = False
+    first_word: int = 0
 
 
 class Tokeniser:
@@ -72,7 +78,7 @@ class Tokeniser:
 
     def encode(
         self, rows: Sequence[Row], long: Long = "truncate", stride: int = STRIDE
-    ) -> list[list[TokenRow]]:
+    ) -> Iterator[list[TokenRow]]:
         """Token rows of at most `max_tokens`, of each row one, or several windows.
 
         Without windows the longer text of a pair is cut first: its end, or what lies between a
@@ -80,21 +86,20 @@ class Tokeniser:
         for Text Classification?", CCL 2019). Windows move over the first segment, neighbours
         sharing `stride` tokens, at most half of a window; each holds the whole second segment, or
         what fits into half of `max_tokens`. A word has a start in the windows that hold its first
-        token.
+        token. Text becomes tokens as the rows are asked for, some megabytes at a time.
         """
         whole = {"truncate": 0, "windows": 1, "head_tail": 2}[long]  # segments that are not cut yet
         cut: list[Row] = [
             (*row[:whole], *(_cut(s, self.max_tokens) for s in row[whole:])) for row in rows
         ]
-        encoded = iter(self._encode_segments([segment for row in cut for segment in row]))
-        found = []
-        for row, given in zip(cut, rows, strict=True):
-            segments = [next(encoded) for _ in row]
-            if long == "windows":
-                found.append(self._slide(row, segments, stride))
-            else:
-                found.append([self._assemble(given, row, segments, long)])
-        return found
+        for some in _portions([sum(map(_size, row)) for row in cut]):
+            encoded = iter(self._encode_segments([s for row in cut[some] for s in row]))
+            for row, given in zip(cut[some], rows[some], strict=True):
+                segments = [next(encoded) for _ in row]
+                if long == "windows":
+                    yield self._slide(row, segments, stride)
+                else:
+                    yield [self._assemble(given, row, segments, long)]
 
     def _slide(self, row: Row, encoded: Sequence[Encoding], stride: int) -> list[TokenRow]:
         frame = self._frames[len(row)]
@@ -106,6 +111,7 @@ class Tokeniser:
         step = max(size - shared, 1)
         begins = range(0, max(len(first) - size, 0) + step, step)
         num_before = len(frame.before)
+        words = _first_tokens(row[0], encoded[0])
         found = []
         for begin in begins:
             held = first[begin : begin + size]
@@ -113,6 +119,7 @@ class Tokeniser:
             for some in second:
                 token_ids += [*frame.between, *some]
             token_ids += frame.after
+            first_word, end_word = np.searchsorted(words, (begin, begin + max(len(held), 1)))
             is_whole = list(map(len, second)) == list(map(len, others))
             found.append(
                 TokenRow(
@@ -120,9 +127,8 @@ class Tokeniser:
                     num_first=num_before + len(held) + len(frame.between)
                     if second
                     else len(token_ids),
-                    word_starts=_word_starts(
-                        row[0], encoded[0], [(begin, begin + len(held))], num_before
-                    ),
+                    word_starts=(words[first_word:end_word] + num_before - begin).tolist(),
+                    first_word=int(first_word),
                     full_length=len(token_ids) if is_whole else self.max_tokens + 1,
                     num_unknown=token_ids.count(self._unknown),
                     own=(
@@ -164,7 +170,7 @@ class Tokeniser:
             for some, parts in zip(ids, kept, strict=True)
         ]
         token_ids = list(frame.before)
-        starts = _word_starts(row[0], encoded[0], kept[0], len(token_ids))
+        starts = _word_starts(_first_tokens(row[0], encoded[0]), kept[0], len(token_ids))
         if isinstance(whole[0], list):
             starts += [-1] * (len(whole[0]) - len(row[0]))
         token_ids += shown[0]
@@ -226,25 +232,38 @@ def _ends(length: int, room: int, long: Long) -> list[tuple[int, int]]:
     return [(0, head), (length - room + head, length)]
 
 
-def _word_starts(
-    segment: Segment, encoded: Encoding, kept: Sequence[tuple[int, int]], offset: int
-) -> list[int]:
-    """Of each word the place of its first token, if that lies in one of the kept stretches."""
+def _first_tokens(segment: Segment, encoded: Encoding) -> np.ndarray:
+    """Of each word its first token, (words,): that of the word before for one without tokens."""
     if isinstance(segment, str):
-        return []
-    first_token: dict[int, int] = {}
-    for token, word in enumerate(encoded.word_ids):
-        if word is not None:
-            first_token.setdefault(word, token)
-    if not encoded.word_ids:
-        return [offset] * len(segment)
-    place_of: dict[int, int] = {}
+        return np.zeros(0, np.int64)
+    of_tokens = np.array([-1 if w is None else w for w in encoded.word_ids], np.int64)
+    found = np.zeros(len(segment), np.int64)
+    seen, first = np.unique(of_tokens, return_index=True)
+    found[seen[seen >= 0]] = first[seen >= 0]
+    return np.maximum.accumulate(found)
+
+
+def _word_starts(words: np.ndarray, kept: Sequence[tuple[int, int]], offset: int) -> list[int]:
+    """Of each word the place of its first token, if that lies in one of the kept stretches."""
+    starts = np.full(len(words), -1, np.int64)
     for begin, end in kept:
-        num_before = offset + len(place_of)
-        place_of |= zip(range(begin, end), range(num_before, num_before + end - begin), strict=True)
-    starts: list[int] = []
-    before = 0
-    for word in range(len(segment)):
-        before = first_token.get(word, before)
-        starts.append(place_of.get(before, -1))
-    return starts
+        is_held = (words >= begin) & (words < max(end, 1))
+        starts[is_held] = words[is_held] + offset - begin
+        offset += end - begin
+    return starts.tolist()
+
+
+def _size(segment: Segment) -> int:
+    return len(segment) if isinstance(segment, str) else sum(map(len, segment))
+
+
+def _portions(sizes: Sequence[int]) -> Iterator[slice]:
+    """Stretches of neighbours that hold at most some megabytes together, or are one alone."""
+    begin, held = 0, 0
+    for i, size in enumerate(sizes):
+        if i > begin and held + size > _CHARACTERS_AT_ONCE:
+            yield slice(begin, i)
+            begin, held = i, 0
+        held += size
+    if sizes:
+        yield slice(begin, len(sizes))

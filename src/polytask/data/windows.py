@@ -27,19 +27,24 @@ def whole_texts(rows: Ragged, *, pad_id: int, segment: int) -> tuple[Inputs, Ten
         tokens = np.arange(begins[window], ends[window])
         return np.stack([np.full_like(tokens, window), tokens], axis=1)  # (tokens, 2)
 
-    def starts(window: int) -> np.ndarray:
-        found = np.asarray(rows.word_starts[window], np.int64)  # (words,)
-        is_own = (found >= begins[window]) & (found < ends[window])
-        return np.where(is_own, found + shifts[window], NO_WORD)
+    def starts(some: range) -> np.ndarray:
+        merged = np.full(max(rows.first_words[w] + len(rows.word_starts[w]) for w in some), NO_WORD)
+        for window in some:
+            found = np.asarray(rows.word_starts[window], np.int64)  # (words,)
+            is_own = (found >= begins[window]) & (found < ends[window])
+            words = rows.first_words[window] + np.flatnonzero(is_own)
+            merged[words] = found[is_own] + shifts[window]
+        return merged
 
     places = [np.concatenate(list(map(own, some))) for some in windows]
     merged = Ragged(
         token_ids=[np.array([rows.token_ids[w][t] for w, t in some]) for some in places],
         num_first=[int(rows.num_first[some[-1]] + shifts[some[-1]]) for some in windows],
-        word_starts=[np.max(list(map(starts, some)), axis=0) for some in windows],
+        word_starts=[starts(some) for some in windows],
         owners=[rows.owners[some[0]] for some in windows],
         own=[(0, len(some)) for some in places],
         continues=[False for _ in places],
+        first_words=[0 for _ in places],
     )
     inputs = pad(merged, pad_id=pad_id, segment=segment)
     return inputs, pad_sequence(list(map(torch.from_numpy, places)), batch_first=True)

@@ -58,12 +58,12 @@ def signals_of_records(numbers: Tensor, inputs: Inputs) -> Tensor:
 def signals_of_words(numbers: Tensor, inputs: Inputs) -> Tensor:
     """Numbers of words, (rows, words, signals), at the tokens of each; 0 elsewhere."""
     starts = inputs.word_starts  # (rows, words)
-    places = torch.arange(inputs.token_ids.shape[1], device=starts.device)  # (tokens,)
-    begun = (starts.unsqueeze(1) <= places[:, None]) & (starts != NO_WORD).unsqueeze(1)
     if not starts.shape[1]:
         return numbers.new_zeros(*inputs.token_ids.shape, numbers.shape[2])
     order = torch.arange(1, starts.shape[1] + 1, device=starts.device)  # (words,), from 1
-    words = (begun * order).amax(2) - 1  # (rows, tokens), -1 before the first
+    marks = torch.zeros_like(inputs.token_ids)
+    marks.scatter_reduce_(1, starts.clamp(min=0), order * (starts != NO_WORD), "amax")
+    words = marks.cummax(1).values - 1  # (rows, tokens), -1 before the first
     rows = torch.arange(len(starts), device=starts.device).unsqueeze(1)
     there = (words >= 0) & inputs.mask  # (rows, tokens)
     return numbers[rows, words.clamp(min=0)] * there.unsqueeze(2)
