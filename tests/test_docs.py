@@ -14,6 +14,7 @@ from typer.main import get_command
 
 import polytask
 from polytask.api import evaluate, load, train
+from polytask.balancing import gradient_section
 from polytask.build import layout, read_experiment
 from polytask.cli import app
 from polytask.config.binding import Component, parameters_of
@@ -134,6 +135,7 @@ def known() -> Iterator[tuple[str, str | None, Component]]:
     """Section, sub-section and component of everything that has keys."""
     yield "data", "clean", Cleaning
     yield "tasks", None, task_section
+    yield "balancing", None, gradient_section
     for name, part in layout().items():
         item = part.item if isinstance(part, Named) else part
         if isinstance(item, Fixed):

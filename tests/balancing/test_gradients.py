@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from polytask.balancing import PassLosses
-from polytask.balancing.gradients import GradientBalancer, gramian_of
+from polytask.balancing.exact import gramian_of
+from polytask.balancing.gradients import GradientBalancer
 from polytask.balancing.gramian import PlainGramianWeighting
 from polytask.balancing.mgda import MGDA
 from polytask.balancing.upgrad import UPGrad
+from steps import Step, one_step, setting
 from toys import events, train_toy
 
 ONE_STEP = ("train.max_steps=1", "encoder.dropout=0.0", "optimizer.max_norm=null")
@@ -38,8 +40,8 @@ def parts() -> tuple[nn.Parameter, nn.Parameter, nn.Parameter]:
 
 
 def balancer(method: PlainGramianWeighting, *shared: nn.Parameter) -> GradientBalancer:
-    found = GradientBalancer(method)
-    found.attach({"a": None, "b": None}, list(shared))
+    found = GradientBalancer(method, "exact")
+    found.attach(setting({"a": None, "b": None}, *shared))
     return found
 
 
@@ -51,7 +53,7 @@ def test_the_encoder_gets_the_weighted_sum_and_heads_their_own() -> None:
         yield {"a": (one * torch.tensor([1.0, 0.0])).sum()}
         yield {"b": (one * torch.tensor([-1.0, 1.0])).sum() + 5 * other + 7 * head}
 
-    used = balancer(method, one, other).backward(passes())
+    used = balancer(method, one, other).backward(Step(passes, "a", "b"))
 
     assert used == {"a": 2.0, "b": -1.0}
     assert one.grad is not None
@@ -70,7 +72,7 @@ def test_tasks_of_the_same_rows_and_of_several_passes_add_up() -> None:
             states = scale * one
             yield {"a": states.sum(), "b": (states * head).sum() * 2}
 
-    balancer(method, one, other).backward(passes())
+    balancer(method, one, other).backward(Step(passes, "a", "b"))
 
     assert one.grad is not None
     assert one.grad.tolist() == [21.0, 21.0]
@@ -82,10 +84,10 @@ def test_tasks_of_the_same_rows_and_of_several_passes_add_up() -> None:
 def test_a_task_that_a_step_lacks_is_no_gradient_of_0() -> None:
     one, other, _ = parts()
 
-    used = balancer(MGDA(), one, other).backward(iter([{"b": one.sum()}]))
+    used = balancer(MGDA(), one, other).backward(one_step({"b": one.sum()}))
 
     assert used == {"b": 1.0}
-    assert balancer(MGDA(), one, other).backward(iter([])) == {}
+    assert balancer(MGDA(), one, other).backward(one_step()) == {}
 
 
 def test_a_loss_that_is_not_finite_never_reaches_the_method() -> None:
@@ -93,7 +95,7 @@ def test_a_loss_that_is_not_finite_never_reaches_the_method() -> None:
     method = Fixed(5.0, 5.0)
 
     used = balancer(method, one, other).backward(
-        iter([{"a": one.sum() * torch.inf}, {"b": one.sum()}])
+        one_step({"a": one.sum() * torch.inf}, {"b": one.sum()})
     )
 
     assert used == {"a": 1.0, "b": 1.0}
@@ -144,6 +146,6 @@ def test_weights_of_upgrad_are_named_by_task() -> None:
         "a": (one * torch.tensor([-1.0, 1.0])).sum(),
     }
 
-    used = balancer(UPGrad(), one, other).backward(iter([losses]))
+    used = balancer(UPGrad(), one, other).backward(one_step(losses))
 
     assert used == {"b": pytest.approx(1.0), "a": pytest.approx(0.75)}

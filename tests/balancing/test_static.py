@@ -9,18 +9,19 @@ from torch import Tensor, nn
 from polytask.balancing import PassLosses
 from polytask.balancing.static import Static
 from polytask.errors import ConfigError
+from steps import Step, one_step, setting
 
 
 def static(**weights: float) -> Static:
     balancer = Static(weights=weights)
-    balancer.attach({"a": None, "b": None}, [])
+    balancer.attach(setting({"a": None, "b": None}))
     return balancer
 
 
 def test_the_gradient_is_that_of_the_weighted_sum_of_mean_losses() -> None:
     shared = nn.Parameter(torch.tensor(2.0))
 
-    used = static(a=0.5).backward(iter([{"a": shared**2, "b": 3 * shared}]))
+    used = static(a=0.5).backward(one_step({"a": shared**2, "b": 3 * shared}))
 
     # d/dx (.5 x^2 + 1 * 3 x) at x = 2: 2 + 3
     assert shared.grad == pytest.approx(5.0)
@@ -36,7 +37,7 @@ def test_rows_spread_unequally_over_two_passes_give_the_exact_mean_not_a_mean_of
         for values in rows.values():
             yield {"a": (weight * values).sum() / count}
 
-    static().backward(passes())
+    static().backward(Step(passes, "a", "b"))
 
     # (1 + 2 + 3 + 10) / 4; the mean of the two means would be (2 + 10) / 2 = 6
     assert weight.grad == pytest.approx(4.0)
@@ -51,7 +52,7 @@ def test_one_graph_lives_at_a_time() -> None:
             gradients.append(None if weight.grad is None else weight.grad.clone())
             yield {"a": value * weight}
 
-    static().backward(passes())
+    static().backward(Step(passes, "a", "b"))
 
     assert gradients == [None, torch.tensor(1.0)]  # the first pass is done before the second
 
@@ -59,13 +60,13 @@ def test_one_graph_lives_at_a_time() -> None:
 def test_a_task_of_weight_0_leaves_no_gradient() -> None:
     one, other = nn.Parameter(torch.tensor(1.0)), nn.Parameter(torch.tensor(1.0))
 
-    static(b=0.0).backward(iter([{"a": 2 * one, "b": 5 * other}]))
+    static(b=0.0).backward(one_step({"a": 2 * one, "b": 5 * other}))
 
     assert (one.grad, other.grad) == (torch.tensor(2.0), torch.tensor(0.0))
 
 
 def test_a_step_without_any_target_has_no_gradient_and_no_weights() -> None:
-    assert static().backward(iter([])) == {}
+    assert static().backward(one_step()) == {}
 
 
 def test_a_weight_for_an_unknown_task_is_refused_with_the_nearest_name() -> None:

@@ -20,6 +20,7 @@ from polytask.balancing.scalars import Scalars, softmax
 from polytask.balancing.tchebycheff import Tchebycheff
 from polytask.balancing.uncertainty import Uncertainty
 from polytask.balancing.uw_so import SoftOptimalUncertainty
+from steps import one_step, setting
 
 LOSSES = {"a": 0.5, "b": 2.0}
 WEIGHTINGS = {name: kind for name, kind in BALANCERS.items() if issubclass(kind, Balancer)}
@@ -31,13 +32,13 @@ def backward(
 ) -> tuple[dict[str, float], float]:
     """The weights of a step, and the gradient on a parameter that each loss grows with."""
     shared = nn.Parameter(torch.tensor(0.0, dtype=torch.float64))
-    used = balancer.backward(iter([{task: loss + shared for task, loss in losses.items()}]))
+    used = balancer.backward(one_step({task: loss + shared for task, loss in losses.items()}))
     assert shared.grad is not None
     return used, float(shared.grad)
 
 
 def weights(balancer: Balancer, losses: dict[str, float] = LOSSES) -> list[float]:
-    balancer.attach({**NUMBERS, **dict.fromkeys(losses)}, [])
+    balancer.attach(setting({**NUMBERS, **dict.fromkeys(losses)}))
     return list(backward(balancer, losses)[0].values())
 
 
@@ -45,8 +46,8 @@ def weights(balancer: Balancer, losses: dict[str, float] = LOSSES) -> list[float
 def test_gradients_are_those_of_the_weights_and_state_survives_json(name: str) -> None:
     balancer, other = WEIGHTINGS[name](), WEIGHTINGS[name]()
     tasks: dict[str, int | None] = {"a": 4, "b": None, "absent": 7}
-    balancer.attach(tasks, [])
-    other.attach(tasks, [])
+    balancer.attach(setting(tasks))
+    other.attach(setting(tasks))
 
     used, gradient = backward(balancer)
     if balancer.looks_back:
@@ -66,14 +67,14 @@ def test_gradients_are_those_of_the_weights_and_state_survives_json(name: str) -
 def test_the_weights_of_losses_spread_over_passes_are_those_of_the_whole_step(name: str) -> None:
     one, several = WEIGHTINGS[name](), WEIGHTINGS[name]()
     for balancer in (one, several):
-        balancer.attach({"a": 4, "b": None}, [])
+        balancer.attach(setting({"a": 4, "b": None}))
     shared = nn.Parameter(torch.tensor(0.0, dtype=torch.float64))
     parts = [{"a": 0.2 + shared / 2}, {"b": 2 + shared, "a": 0.3 + shared / 2}]
 
     torch.manual_seed(3)
     expected, gradient = backward(one)
     torch.manual_seed(3)
-    found = several.backward(iter(parts))
+    found = several.backward(one_step(*parts))
 
     assert found == pytest.approx(expected)
     assert float(shared.grad) == pytest.approx(gradient)  # type: ignore[arg-type]
@@ -93,13 +94,13 @@ def test_a_loss_near_0_does_not_take_all(balancer: LossWeighting) -> None:
 def test_no_row_gives_no_weights() -> None:
     for name, kind in WEIGHTINGS.items():
         balancer = kind()
-        balancer.attach(NUMBERS, [])
-        assert balancer.backward(iter([])) == {}, name
+        balancer.attach(setting(NUMBERS))
+        assert balancer.backward(one_step()) == {}, name
 
 
 def test_class_count() -> None:
     balancer = ClassCount()
-    balancer.attach({"a": 7, "b": None, "c": 1}, [])
+    balancer.attach(setting({"a": 7, "b": None, "c": 1}))
 
     found, _ = backward(balancer, {"a": 1.0, "b": 1.0, "c": 1.0})
 
@@ -108,7 +109,7 @@ def test_class_count() -> None:
 
 def test_random_weights_have_mean_1_and_treat_tasks_alike() -> None:
     balancer = Random()
-    balancer.attach({"a": None, "b": None, "c": None}, [])
+    balancer.attach(setting({"a": None, "b": None, "c": None}))
     torch.manual_seed(1)
     drawn = [balancer.draw() for _ in range(20_000)]
 
@@ -121,7 +122,7 @@ def test_random_weights_have_mean_1_and_treat_tasks_alike() -> None:
     assert len(Counter(by_task["a"])) == len(drawn)
     torch.manual_seed(1)
     assert balancer.draw() == drawn[0]
-    balancer.attach({"a": None}, [])
+    balancer.attach(setting({"a": None}))
     assert balancer.draw() == {"a": 1.0}
 
 
@@ -136,7 +137,7 @@ def test_uncertainty_goes_to_its_optimum(
     num_classes: int | None, first: tuple[float, float], optimum: dict[str, float]
 ) -> None:
     balancer = Uncertainty(lr=0.05)
-    balancer.attach(dict.fromkeys("ab", num_classes), [])
+    balancer.attach(setting(dict.fromkeys("ab", num_classes)))
     assert tuple(balancer.draw().values()) == first
 
     for _ in range(2000):
@@ -148,7 +149,7 @@ def test_uncertainty_goes_to_its_optimum(
 
 def test_uncertainty_goes_down_its_gradient_first() -> None:
     balancer = Uncertainty(lr=0.01)
-    balancer.attach(NUMBERS, [])
+    balancer.attach(setting(NUMBERS))
 
     balancer.learn(LOSSES)
 
@@ -176,7 +177,7 @@ def dwa_after(
     ratios: dict[str, float], *, temperature: float = 2.0, scale: float = 1.0
 ) -> list[float]:
     balancer = DynamicWeightAverage(temperature=temperature, window=2)
-    balancer.attach(dict.fromkeys(ratios), [])
+    balancer.attach(setting(dict.fromkeys(ratios)))
     for factor in (0, 1):
         for _ in range(2):
             balancer.learn({task: scale * ratio**factor for task, ratio in ratios.items()})
@@ -195,7 +196,7 @@ def test_dwa() -> None:
 
 def test_dwa_is_even_until_there_are_two_windows() -> None:
     balancer = DynamicWeightAverage(window=2)
-    balancer.attach(NUMBERS, [])
+    balancer.attach(setting(NUMBERS))
 
     for _ in range(3):
         balancer.learn({"a": 5.0, "b": 1.0})

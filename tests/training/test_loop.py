@@ -13,6 +13,7 @@ from polytask.balancing.famo import FAMO
 from polytask.balancing.uncertainty import Uncertainty
 from polytask.training.observer import StepReport
 from polytask.training.progress import ConsoleProgress
+from steps import one_step, setting
 from toys import events, train_toy
 
 ONE_STEP = ("train.max_steps=1", "encoder.dropout=0.0", "optimizer.max_norm=null")
@@ -92,9 +93,9 @@ def test_famo_sees_the_rows_of_the_step_again_with_the_same_dropout(
 
 def test_weights_of_a_step_that_is_skipped_leave_nothing_behind(toy: Path) -> None:
     balancer = Uncertainty()
-    balancer.attach({"intent": 3, "stars": None}, [])
+    balancer.attach(setting({"intent": 3, "stars": None}))
     loss = torch.ones((), requires_grad=True)
 
-    balancer.backward(iter([{"intent": loss * math.nan, "stars": 2 * loss}]))
+    balancer.backward(one_step({"intent": loss * math.nan, "stars": 2 * loss}))
 
     assert balancer.state_dict() == {}

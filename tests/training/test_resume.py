@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from polytask.balancing import (
     BALANCERS,
     Balancer,
+    GradientBalancer,
     GramianWeighting,
-    PassLosses,
-    as_balancer,
+    Passes,
 )
 from polytask.balancing.pcd import PCD
 from polytask.errors import Interrupted, RunError, TrainingError
@@ -43,11 +43,13 @@ def at_step(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Does something in the middle of one step of training, once."""
 
     def plan(step: int, action: Callable[[], None], kind: str = "static") -> None:
-        owner = type(as_balancer(made(kind)))
+        owner = type(made(kind))
+        if issubclass(owner, GramianWeighting):
+            owner = GradientBalancer
         own = owner.backward
         done = [0]
 
-        def backward(self: Balancer, passes: Iterator[PassLosses]) -> dict[str, float]:
+        def backward(self: Balancer, passes: Passes) -> dict[str, float]:
             done[0] += 1
             if done[0] == step:
                 action()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from polytask.balancing.aligned_mtl import AlignedMTL
-from polytask.balancing.balancer import Balancer, PassLosses
+from polytask.balancing.balancer import Balancer, Passes, PassLosses, Setting
 from polytask.balancing.cagrad import CAGrad
 from polytask.balancing.class_count import ClassCount
 from polytask.balancing.config import ConFIG
@@ -13,7 +13,7 @@ from polytask.balancing.dwa import DynamicWeightAverage
 from polytask.balancing.fairgrad import FairGrad
 from polytask.balancing.famo import FAMO
 from polytask.balancing.geometric import Geometric
-from polytask.balancing.gradients import GradientBalancer
+from polytask.balancing.gradients import GradientBalancer, gradient_section
 from polytask.balancing.gradnorm import GradNorm
 from polytask.balancing.gradvac import GradVac
 from polytask.balancing.gramian import GramianWeighting
@@ -55,10 +55,13 @@ BALANCERS: Mapping[str, type[Balancer] | type[GramianWeighting]] = {
     "uw_so": SoftOptimalUncertainty,
 }
 
-
-def as_balancer(kind: Balancer | GramianWeighting) -> Balancer:
-    """What trains with a kind: itself, or the gradients that it weighs."""
-    return GradientBalancer(kind) if isinstance(kind, GramianWeighting) else kind
-
-
-__all__ = ["BALANCERS", "Balancer", "GramianWeighting", "PassLosses", "as_balancer"]
+__all__ = [
+    "BALANCERS",
+    "Balancer",
+    "GradientBalancer",
+    "GramianWeighting",
+    "PassLosses",
+    "Passes",
+    "Setting",
+    "gradient_section",
+]

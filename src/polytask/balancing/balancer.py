@@ -3,11 +3,46 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from polytask.encoders import Encoder
+
 PassLosses = Mapping[str, Tensor]
 """By task, what one pass adds to the task's mean loss of the step: a scalar with a graph."""
+
+
+class Passes(ABC):
+    """The passes of a step, one after the other as often as they are asked for."""
+
+    @property
+    @abstractmethod
+    def tasks(self) -> Sequence[str]:
+        """The tasks that have a loss in the step."""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[PassLosses]:
+        """The losses of each pass, the same each time: dropout, too, is drawn once a step.
+
+        Each item runs the forward of one pass when it is asked for, so that one graph lives at a
+        time. A task's losses, each already divided by the number of its targets in the whole step,
+        add up over the passes to its mean loss.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a balancer may know of the model.
+
+    num_classes: of each task the number of classes its loss chooses among, None without. together:
+    the tasks that read the same rows, in groups. heads: the parameters of all heads.
+    """
+
+    num_classes: Mapping[str, int | None]
+    together: Sequence[Sequence[str]]
+    encoder: Encoder
+    heads: Sequence[nn.Parameter]
 
 
 class Balancer(ABC):
@@ -18,10 +53,10 @@ class Balancer(ABC):
         """Raises ConfigError if an option names a task that does not exist."""
 
     @abstractmethod
-    def attach(self, num_classes: Mapping[str, int | None], shared: Sequence[nn.Parameter]) -> None:
-        """Takes the tasks, and the parameters that all of them train.
+    def attach(self, setting: Setting) -> list[str]:
+        """Takes what it trains, and gives back what the journal is to say of it.
 
-        Each task comes with the number of classes its loss chooses among, None without.
+        Raises ConfigError if an option does not suit the encoder.
         """
 
     @property
@@ -30,13 +65,8 @@ class Balancer(ABC):
         """Whether a pass is to hold rows of one feed alone."""
 
     @abstractmethod
-    def backward(self, passes: Iterator[PassLosses]) -> dict[str, float]:
-        """Adds the gradients of a step to `.grad` and returns the weight of each task.
-
-        Each item runs the forward of one pass when it is asked for, so that one graph lives at a
-        time. A task's losses, each already divided by the number of its targets in the whole step,
-        add up over the passes to its mean loss.
-        """
+    def backward(self, passes: Passes) -> dict[str, float]:
+        """Adds the gradients of a step to `.grad` and returns the weight of each task."""
 
     @property
     @abstractmethod
@@ -67,9 +97,10 @@ class Weighting(Balancer, ABC):
     def check(self, tasks: list[str]) -> None:
         """Nothing names a task."""
 
-    def attach(self, num_classes: Mapping[str, int | None], shared: Sequence[nn.Parameter]) -> None:
+    def attach(self, setting: Setting) -> list[str]:
         """Keeps the tasks."""
-        self.tasks = dict(num_classes)
+        self.tasks = dict(setting.num_classes)
+        return []
 
     @property
     def is_apart(self) -> bool:
@@ -103,12 +134,12 @@ class PriorWeighting(Weighting, ABC):
     def learn(self, losses: Mapping[str, float]) -> None:
         """Takes in the mean losses of the step, of the tasks present."""
 
-    def backward(self, passes: Iterator[PassLosses]) -> dict[str, float]:
+    def backward(self, passes: Passes) -> dict[str, float]:
         """One backward a pass."""
         weights = self.draw()
         found: dict[str, float] = {}
         for losses in passes:
-            _weighted(losses, weights).backward()
+            weighted(losses, weights).backward()
             for task, loss in losses.items():
                 found[task] = found.get(task, 0.0) + float(loss.detach())
         if all(map(math.isfinite, found.values())):
@@ -123,7 +154,7 @@ class LossWeighting(Weighting, ABC):
     def weigh(self, losses: Mapping[str, float]) -> Mapping[str, float]:
         """The weights of the tasks present, from their mean losses."""
 
-    def backward(self, passes: Iterator[PassLosses]) -> dict[str, float]:
+    def backward(self, passes: Passes) -> dict[str, float]:
         """One backward a step."""
         total: dict[str, Tensor] = {}
         for losses in passes:
@@ -135,10 +166,11 @@ class LossWeighting(Weighting, ABC):
         if not found:
             return {}
         weights = dict(self.weigh(found))
-        _weighted(total, weights).backward()
+        weighted(total, weights).backward()
         return weights
 
 
-def _weighted(losses: PassLosses, weights: Mapping[str, float]) -> Tensor:
+def weighted(losses: PassLosses, weights: Mapping[str, float]) -> Tensor:
+    """The weighted sum of the losses of a pass, of which there is at least one."""
     first, *rest = [weights[task] * loss for task, loss in losses.items()]
     return sum(rest, start=first)

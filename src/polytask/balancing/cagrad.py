@@ -8,7 +8,9 @@ from pydantic import Field
 from torch import Tensor
 
 from polytask.balancing.gramian import PlainGramianWeighting
-from polytask.balancing.solvers import nonnegative
+from polytask.balancing.solvers import crossing, nonnegative
+
+_LEAST = 1e-9
 
 
 class CAGrad(PlainGramianWeighting):
@@ -25,17 +27,19 @@ class CAGrad(PlainGramianWeighting):
         """1 / K for each, and c |g0| w / |g_w|.
 
         w is the point of the simplex of least g_w' g0 + c |g0| |g_w|: for a length t of g_w that is
-        a quadratic problem, and the t that is the length of its own solution is found by halving.
+        a quadratic problem, and the t that is the length of its own solution is found.
         """
         even = torch.full((len(losses),), 1 / len(losses), dtype=torch.float64)
         radius = self.c * float((even @ gramian @ even).clamp(min=0).sqrt())
-        high = float(gramian.diagonal().max().clamp(min=0).sqrt())
-        low = 0.0
-        if not radius or not high:
+        longest = float(gramian.diagonal().max().clamp(min=0).sqrt())
+        if not radius or not longest:
             return even
-        for _ in range(36):
-            middle = (low + high) / 2
-            found = nonnegative(gramian * (radius / middle), gramian @ even, total=1.0)
-            length = float((found @ gramian @ found).clamp(min=0).sqrt())
-            low, high = (middle, high) if length > middle else (low, middle)
+
+        def solved(length: float) -> tuple[Tensor, float]:
+            """The weights for a length of g_w, and the length that they give."""
+            found = nonnegative(gramian * (radius / length), gramian @ even, total=1.0)
+            return found, float((found @ gramian @ found).clamp(min=0).sqrt())
+
+        at = crossing(lambda length: solved(length)[1] - length, _LEAST * longest, longest)
+        found, length = solved(at)
         return even + (radius / length * found if length > 1e-9 * radius else 0 * found)

@@ -1,77 +1,102 @@
 """Gradients of each task on the encoder, weighed by a method and combined."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import final
+from collections.abc import Mapping
+from typing import Literal, final
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from polytask.balancing.balancer import Balancer, PassLosses
+from polytask.balancing.balancer import Balancer, Passes, Setting
+from polytask.balancing.exact import Exact, Probe
 from polytask.balancing.gramian import GramianWeighting
+from polytask.balancing.sketched import Replayed, Stale
+from polytask.balancing.spaces import Space, SpaceName
+from polytask.balancing.way import Way
+from polytask.errors import ConfigError
+
+WayName = Literal["exact", "stale", "probe", "sketch"]
+
+_WAYS: Mapping[WayName, type[Way]] = {
+    "exact": Exact,
+    "stale": Stale,
+    "probe": Probe,
+    "sketch": Replayed,
+}
+
+
+def gradient_section(*, gradients: WayName = "stale", space: SpaceName | None = None) -> None:
+    """Keys of every method that weighs tasks by their gradients: how it gets them, and where."""
 
 
 @final
 class GradientBalancer(Balancer):
-    """One backward for each task; the encoder gets the weighted sum of the tasks' gradients.
+    """The encoder gets the weighted sum of the tasks' gradients, heads their own, unweighted.
 
-    Heads get their own gradients, unweighted. Passes hold rows of one feed, so with rows of their
-    own the tasks cost together what one joint backward costs; tasks on the same rows cost a
-    backward each. A gradient of the encoder is held for each task present until the step is made.
+    Passes hold rows of one feed. `gradients` is the way to the scalar products that the method
+    weighs: those of this step (`exact`, `probe`, `sketch`) or averages of steps before (`stale`).
+    `space` says on which parameters gradients are compared: by default on all, but on the last
+    block where tasks read the same rows, since every task of a row costs a backward so far.
     """
 
-    def __init__(self, method: GramianWeighting) -> None:
+    def __init__(
+        self,
+        method: GramianWeighting,
+        gradients: WayName = "stale",
+        space: SpaceName | None = None,
+    ) -> None:
         self.method = method
-        self._shared: list[nn.Parameter] = []
+        self._name = gradients
+        self._space = space
+        self._way = _WAYS[gradients]()
 
     def check(self, tasks: list[str]) -> None:
-        """Raises ConfigError if an option of the method names a task that does not exist."""
+        """Raises ConfigError if an option names a task that does not exist, or says nothing."""
         self.method.check(tasks)
+        if self._name == "exact" and self._space not in (None, "all"):
+            raise ConfigError(
+                f"`gradients: exact` holds whole gradients. With `space: {self._space}` "
+                "say `gradients: probe`, or leave `space:` out."
+            )
+        if self._name == "probe" and self._space == "all":
+            raise ConfigError(
+                "`gradients: probe` looks at a part of the encoder. With `space: all` "
+                "say `gradients: exact`, or leave `space:` out."
+            )
 
-    def attach(self, num_classes: Mapping[str, int | None], shared: Sequence[nn.Parameter]) -> None:
-        """Keeps the parameters that are trained."""
-        self._shared = [parameter for parameter in shared if parameter.requires_grad]
+    def attach(self, setting: Setting) -> list[str]:
+        """Chooses the space. Raises ConfigError if the encoder trains nothing there."""
+        groups = [some for some in setting.together if len(some) > 1]
+        name = self._space or self._usual_space(has_groups=bool(groups))
+        space = Space(setting.encoder, name)
+        self._way.attach(space, setting.heads)
+        size = sum(parameter.numel() for parameter in space.parameters)
+        notes = [f"Gradients of tasks are compared on {size:,} numbers ({self._name}, {name})."]
+        if space.is_all and groups:
+            listed = "; ".join(", ".join(some) for some in groups)
+            notes.append(
+                f"Tasks that read the same rows cost a backward of the encoder each: {listed}. "
+                "`balancing: {gradients: probe}` needs one for all."
+            )
+        return notes
+
+    def _usual_space(self, *, has_groups: bool) -> SpaceName:
+        if self._name == "exact":
+            return "all"
+        return "last_block" if has_groups or self._name == "probe" else "all"
 
     @property
     def is_apart(self) -> bool:
         """Yes."""
         return True
 
-    def backward(self, passes: Iterator[PassLosses]) -> dict[str, float]:
-        """A backward a task, the graph of a pass being kept until its last task."""
-        gradients: dict[str, list[Tensor | None]] = {}
-        losses: dict[str, float] = {}
-        for of_pass in passes:
-            for place, (task, loss) in enumerate(of_pass.items(), 1):
-                loss.backward(retain_graph=place < len(of_pass))
-                losses[task] = losses.get(task, 0.0) + float(loss.detach())
-                gradients[task] = self._taken(gradients.get(task))
-        if not losses:
-            return {}
-        weights = self._weights(list(gradients.values()), losses)
-        for place, parameter in enumerate(self._shared):
-            parameter.grad = _combined([found[place] for found in gradients.values()], weights)
-        return dict(zip(losses, weights, strict=True))
+    def backward(self, passes: Passes) -> dict[str, float]:
+        """The gradients of a step, the way that was asked for."""
+        return self._way.backward(passes, self._weigh)
 
-    def _taken(self, before: Sequence[Tensor | None] | None) -> list[Tensor | None]:
-        """The gradients on the encoder, away from it, on top of those of passes before."""
-        found: list[Tensor | None] = []
-        for place, parameter in enumerate(self._shared):
-            held = None if before is None else before[place]
-            if held is not None and parameter.grad is not None:
-                held += parameter.grad
-            found.append(parameter.grad if held is None else held)
-            parameter.grad = None
-        return found
-
-    def _weights(
-        self, gradients: Sequence[Sequence[Tensor | None]], losses: Mapping[str, float]
-    ) -> list[float]:
-        gramian = gramian_of(gradients)
+    def _weigh(self, gramian: Tensor, losses: Mapping[str, float]) -> dict[str, float]:
         if not gramian.isfinite().all() or not all(map(math.isfinite, losses.values())):
-            return [1.0] * len(losses)  # the step will be refused
-        found: list[float] = self.method.weigh(gramian, losses).tolist()
-        return found
+            return dict.fromkeys(losses, 1.0)  # the step will be refused
+        return dict(zip(losses, self.method.weigh(gramian, losses).tolist(), strict=True))
 
     @property
     def looks_back(self) -> bool:
@@ -82,31 +107,13 @@ class GradientBalancer(Balancer):
         """Nothing."""
 
     def state_dict(self) -> dict[str, object]:
-        """That of the method."""
-        return self.method.state_dict()
+        """That of the method, and of the way."""
+        return {"method": self.method.state_dict(), "way": self._way.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Takes it back."""
-        self.method.load_state_dict(state)
-
-
-def gramian_of(gradients: Sequence[Sequence[Tensor | None]]) -> Tensor:
-    """Scalar products of gradients given by task and parameter, None being 0: (tasks, tasks)."""
-    total = torch.zeros(len(gradients), len(gradients), dtype=torch.float64)
-    for of_parameter in zip(*gradients, strict=True):
-        there = [i for i, one in enumerate(of_parameter) if one is not None]
-        if there:
-            rows = torch.stack([one.flatten() for one in of_parameter if one is not None])
-            products = (rows @ rows.T).double().cpu()  # (tasks, tasks) of those that have one
-            places = torch.tensor(there)
-            total[places.unsqueeze(1), places] += products
-    return total
-
-
-def _combined(gradients: Sequence[Tensor | None], weights: Sequence[float]) -> Tensor | None:
-    """The weighted sum, in the memory of the first."""
-    total: Tensor | None = None
-    for one, weight in zip(gradients, weights, strict=True):
-        if one is not None:
-            total = one.mul_(weight) if total is None else total.add_(one, alpha=weight)
-    return total
+        """Takes them back."""
+        method, way = state["method"], state["way"]
+        assert isinstance(method, dict)  # noqa: S101
+        assert isinstance(way, dict)  # noqa: S101
+        self.method.load_state_dict(method)
+        self._way.load_state_dict(way)

@@ -1,5 +1,7 @@
 """Small convex problems over the weights of a few tasks, exactly, in float64."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -77,6 +79,29 @@ def least_squares(system: Tensor, side: Tensor) -> Tensor:
     """The solution of least norm, singular values below 1e-12 of the largest being 0."""
     found: Tensor = torch.linalg.pinv(system, rtol=1e-12) @ side
     return found
+
+
+def crossing(falling: Callable[[float], float], low: float, high: float) -> float:
+    """Where a falling function is 0 between two places, or the end that is nearer to it.
+
+    By regula falsi, halving the value at an end that stays (the Illinois variant).
+    """
+    tolerance = 1e-9 * high
+    above, below = falling(low), falling(high)
+    if above <= 0 or below >= 0:
+        return low if above <= 0 else high
+    middle, moved = low, 0
+    for _ in range(60):
+        middle = (low * below - high * above) / (below - above)
+        found = falling(middle)
+        if abs(found) < tolerance or high - low < tolerance:
+            break
+        if found > 0:
+            low, above, below = middle, found, below / 2 if moved > 0 else below
+        else:
+            high, below, above = middle, found, above / 2 if moved < 0 else above
+        moved = 1 if found > 0 else -1
+    return middle
 
 
 def power_balanced(gramian: Tensor, power: float) -> Tensor:

@@ -6,7 +6,13 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import cast
 
-from polytask.balancing import BALANCERS, Balancer, GramianWeighting, as_balancer
+from polytask.balancing import (
+    BALANCERS,
+    Balancer,
+    GradientBalancer,
+    GramianWeighting,
+    gradient_section,
+)
 from polytask.config.document import read_document
 from polytask.config.experiment import (
     Bound,
@@ -46,12 +52,21 @@ def layout() -> Layout:
             Chosen(_known("heads", HEADS), default=None, common=task_section), required=True
         ),
         "mixing": Chosen(_known("mixers", MIXERS), default="proportional", common=mixing_section),
-        "balancing": Chosen(_known("balancers", BALANCERS), default="static"),
+        "balancing": Chosen(
+            _known("balancers", BALANCERS),
+            default="static",
+            common=gradient_section,
+            has_common=_weighs_gradients,
+        ),
         "train": Fixed(TrainOptions),
         "optimizer": Fixed(OptimizerOptions),
         "schedule": Fixed(ScheduleOptions),
         "checkpoints": Fixed(CheckpointOptions),
     }
+
+
+def _weighs_gradients(kind: Component) -> bool:
+    return isinstance(kind, type) and issubclass(kind, GramianWeighting)
 
 
 def _known(group: str, ours: Mapping[str, Component]) -> dict[str, Component]:
@@ -105,7 +120,7 @@ def read_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
         tasks=tasks,
         mixer=cast(Mixer, built["mixing",]),
         oversample=_oversample(cast(Bound, bound["mixing"])),
-        balancer=as_balancer(cast(Balancer | GramianWeighting, built["balancing",])),
+        balancer=_balancer(built["balancing",], cast(Bound, bound["balancing"])),
         train=cast(TrainOptions, built["train",]),
         optimizer=cast(OptimizerOptions, built["optimizer",]),
         schedule=cast(ScheduleOptions, built["schedule",]),
@@ -159,6 +174,12 @@ def _tasks(
     if faults:
         raise ConfigError("\n".join(faults))
     return tasks
+
+
+def _balancer(built: object, section: Bound) -> Balancer:
+    if isinstance(built, GramianWeighting):
+        return GradientBalancer(built, **section.common)  # type: ignore[arg-type]
+    return cast(Balancer, built)
 
 
 def _oversample(mixing: Bound) -> Mapping[str, float]:

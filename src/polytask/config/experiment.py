@@ -1,7 +1,7 @@
 """An experiment file against the layout of its sections, and back to YAML."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -79,12 +79,14 @@ class Fixed:
 class Chosen:
     """A section whose key `kind` picks the component.
 
-    The parameters of `common` are keys that stand beside the component's own, whatever the kind.
+    The parameters of `common` are keys that stand beside the component's own, whatever the kind,
+    or for the kinds of which `has_common` is true.
     """
 
     kinds: Mapping[str, Component]
     default: str | None
     common: Component | None = None
+    has_common: Callable[[Component], bool] = lambda _: True
 
     @property
     def is_needed(self) -> bool:
@@ -127,10 +129,12 @@ class Chosen:
         return section_schema(self.kinds[kind], says_kind | common | own)
 
     def _parameters(self, kind: str) -> tuple[dict[str, Parameter], dict[str, Parameter]]:
-        own = parameters_of(self.kinds[kind])
-        common = parameters_of(self.common) if self.common else {}
+        component = self.kinds[kind]
+        own, common = parameters_of(component), {}
+        if self.common and self.has_common(component):
+            common = parameters_of(self.common)
         if clash := own.keys() & {"kind", *common}:
-            raise TypeError(f"{self.kinds[kind]!r}: its section already has a key {min(clash)!r}.")
+            raise TypeError(f"{component!r}: its section already has a key {min(clash)!r}.")
         return own, common
 
 

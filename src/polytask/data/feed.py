@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -187,7 +187,7 @@ def token_rows(
         yield [row for _ in of_record for row in next(encoded)]
 
 
-def ragged(rows: Sequence[Sequence[TokenRow]]) -> Ragged:
+def ragged(rows: Iterable[Sequence[TokenRow]]) -> Ragged:
     """Token rows of records made on the fly, ready to be padded."""
     flat = [(owner, row) for owner, of_record in enumerate(rows) for row in of_record]
     return Ragged(

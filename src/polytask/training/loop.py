@@ -2,13 +2,12 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
-from polytask.balancing import PassLosses
+from polytask.balancing import Setting
 from polytask.build import Experiment, feed_sizes
 from polytask.config.options import Precision
 from polytask.data.batching import Pass
@@ -27,8 +26,8 @@ from polytask.training.optim import (
     schedule_factor,
     set_learning_rate,
 )
+from polytask.training.passes import StepPasses
 from polytask.training.position import Position
-from polytask.training.random import random_state, set_random_state
 from polytask.training.rounds import Rounds
 
 ENCODER = "(encoder)"
@@ -47,12 +46,6 @@ class Hooks:
     after_step: Callable[[], bool]
     rollback: Callable[[], None]
     after_evaluation: Callable[[], None] = lambda: None
-
-
-@dataclass(slots=True)
-class _StepLosses:
-    losses: dict[str, Tensor] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
 
 
 class Loop:
@@ -74,17 +67,21 @@ class Loop:
         self.position = Position()
         self.optimizer = make_optimizer(model, experiment.optimizer, experiment.tasks)
         self._train = train
-        experiment.balancer.attach(
-            {name: model.head(name).num_classes for name in model.tasks},
-            list(model.encoder.parameters()),
+        self._tasks = experiment.tasks_by_feed()
+        self._names = {feed: [task.name for task in tasks] for feed, tasks in self._tasks.items()}
+        self.notes = experiment.balancer.attach(
+            Setting(
+                {name: model.head(name).num_classes for name in model.tasks},
+                list(self._names.values()),
+                model.encoder,
+                list(model.heads.parameters()),
+            )
         )
         self._rounds = Rounds(experiment, feed_sizes(experiment, train))
         self._dev = dev
         self.device = device
         self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
         self._observers = observers
-        self._tasks = experiment.tasks_by_feed()
-        self._names = {feed: [task.name for task in tasks] for feed, tasks in self._tasks.items()}
         self._clipped = {
             ENCODER: list(model.encoder.parameters()),
             **{name: list(model.head(name).parameters()) for name in model.tasks},
@@ -129,13 +126,12 @@ class Loop:
         started = time.perf_counter()
         if self.experiment.balancer.is_apart:
             plan = tuple((part,) for batch in plan for part in batch)
-        passes = [self._make_pass(batch) for batch in plan]
+        batches = [self._make_pass(batch) for batch in plan]
+        passes = self._passes(batches)
         factor = schedule_factor(self.position.step, self.num_steps, self.experiment.schedule)
         set_learning_rate(self.optimizer, factor)
-        done = _StepLosses(counts=self._count_targets(passes))
         balancer = self.experiment.balancer
-        random = random_state(self.device) if balancer.looks_back else {}
-        weights = balancer.backward(self._forward(passes, done))
+        weights = balancer.backward(passes)
         norms = dict(
             zip(
                 self._clipped,
@@ -143,17 +139,21 @@ class Loop:
                 strict=True,
             )
         )
-        losses = {task: float(loss) for task, loss in done.losses.items()}
-        if not all(map(math.isfinite, [*losses.values(), *norms.values()])):
-            self._not_finite(passes, hooks)
+        if not all(map(math.isfinite, [*passes.losses.values(), *norms.values()])):
+            self._not_finite(batches, hooks)
         else:
             self.position.num_skipped = 0
             self.optimizer.step()
-            self._rounds.note_losses(self.position, losses)
-            if balancer.looks_back:
-                self._look_back(passes, done.counts, random)
+            self._rounds.note_losses(self.position, passes.losses)
+            if balancer.looks_back and all(map(math.isfinite, (after := passes.again()).values())):
+                balancer.look_back(after)
         self.optimizer.zero_grad()
-        self._report(passes, losses, weights, norms, done.counts, time.perf_counter() - started)
+        self._report(batches, passes, weights, norms, time.perf_counter() - started)
+
+    def _passes(self, batches: Sequence[Pass]) -> StepPasses:
+        return StepPasses(
+            self.model, batches, self._names, device=self.device, autocast=self._autocast
+        )
 
     def _make_pass(self, batch: Sequence[tuple[str, object]]) -> Pass:
         return make_pass(
@@ -162,47 +162,6 @@ class Loop:
             tokeniser=self.model.encoder.tokeniser,
         )
 
-    def _count_targets(self, passes: Sequence[Pass]) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for batch in passes:
-            for part in batch.parts:
-                for task, targets in part.targets.items():
-                    counts[task] = counts.get(task, 0) + self.model.head(task).count(targets)
-        return {task: count for task, count in counts.items() if count}
-
-    def _forward(self, passes: Sequence[Pass], done: _StepLosses) -> Iterator[PassLosses]:
-        for batch in passes:
-            losses = self._losses(batch.to(self.device), done.counts)
-            for task, loss in losses.items():
-                done.losses[task] = done.losses.get(task, torch.zeros(())) + loss.detach().cpu()
-            if losses:
-                yield losses
-
-    def _look_back(
-        self, passes: Sequence[Pass], counts: dict[str, int], random: Mapping[str, Tensor]
-    ) -> None:
-        """Tells the balancer the losses of the same passes now, with the dropout that they had."""
-        after = random_state(self.device)
-        set_random_state(random, self.device)
-        again = _StepLosses(counts=counts)
-        with torch.no_grad():
-            for _ in self._forward(passes, again):
-                pass
-        set_random_state(after, self.device)
-        losses = {task: float(loss) for task, loss in again.losses.items()}
-        if all(map(math.isfinite, losses.values())):
-            self.experiment.balancer.look_back(losses)
-
-    def _losses(self, batch: Pass, counts: Mapping[str, int]) -> dict[str, Tensor]:
-        with self._autocast:
-            logits = self.model(batch, self._names)
-        return {
-            task: self.model.head(task).loss(logits[task], targets) / counts[task]
-            for part in batch.parts
-            for task, targets in part.targets.items()
-            if task in counts
-        }
-
     def _not_finite(self, passes: Sequence[Pass], hooks: Hooks) -> None:
         options = self.experiment.train
         at = self.position
@@ -210,7 +169,7 @@ class Loop:
         culprit = find_culprit(
             self.model,
             passes,
-            losses=lambda batch: self._losses(batch.to(self.device), self._count_targets([batch])),
+            losses=lambda batch: next(iter(self._passes([batch])), {}),
             where=lambda feed, index: self._train[feed].records.where(index),
             remake=lambda feed, index: self._make_pass([(feed, [index])]),
         )
@@ -263,25 +222,24 @@ class Loop:
 
     def _report(
         self,
-        passes: Sequence[Pass],
-        losses: Mapping[str, float],
+        batches: Sequence[Pass],
+        passes: StepPasses,
         weights: Mapping[str, float],
         norms: Mapping[str, float],
-        counts: Mapping[str, int],
         seconds: float,
     ) -> None:
         report = StepReport(
             step=self.position.step + 1,
             num_steps=self.num_steps,
             epoch=self.position.epoch + 1,
-            losses=losses,
+            losses=passes.losses,
             weights=weights,
-            counts=counts,
+            counts=passes.counts,
             learning_rate=self.optimizer.param_groups[0]["lr"],
             gradient_norms=norms,
-            num_examples=sum(len(part.records) for batch in passes for part in batch.parts),
-            num_tokens=sum(int(batch.inputs.mask.sum()) for batch in passes),
-            num_padded=sum(batch.inputs.mask.numel() for batch in passes),
+            num_examples=sum(len(part.records) for batch in batches for part in batch.parts),
+            num_tokens=sum(int(batch.inputs.mask.sum()) for batch in batches),
+            num_padded=sum(batch.inputs.mask.numel() for batch in batches),
             seconds=seconds,
         )
         for observer in self._observers:

@@ -198,6 +198,8 @@ class _Session:
             device=device,
             observers=self.observers,
         )
+        for told in loop.notes:
+            note(told)
         if unequal := scale_warning(gradient_sizes(model, train, self.experiment.tasks_by_feed())):
             note(unequal)
         torch.manual_seed(self.experiment.train.seed)

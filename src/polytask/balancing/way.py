@@ -1,0 +1,68 @@
+"""The contract of the ways to the scalar products of the tasks' gradients."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from polytask.balancing.balancer import Passes, PassLosses, weighted
+from polytask.balancing.spaces import Space
+
+Weigh = Callable[[Tensor, Mapping[str, float]], dict[str, float]]
+"""From scalar products, (tasks, tasks), and mean losses in the same order to weights by task."""
+
+Gradients = list[Tensor | None]
+"""By parameter, None being 0."""
+
+
+class Way(ABC):
+    """Runs the passes of a step and leaves in `.grad` what a method makes of them."""
+
+    def attach(self, space: Space, heads: Sequence[nn.Parameter]) -> None:
+        """Takes the parameters of the encoder to compare on, and those of the heads."""
+        self.space = space
+        self.heads = [parameter for parameter in heads if parameter.requires_grad]
+
+    @abstractmethod
+    def backward(self, passes: Passes, weigh: Weigh) -> dict[str, float]:
+        """The gradients of a step on encoder and heads; the weights by task."""
+
+    def state_dict(self) -> dict[str, object]:
+        """Nothing."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Nothing."""
+        del state
+
+    def partial(self, loss: Tensor) -> Gradients:
+        """The gradient of a loss in the space; heads get theirs. The graph is kept."""
+        wanted = [*self.space.parameters, *self.heads]
+        found = torch.autograd.grad(loss, wanted, retain_graph=True, allow_unused=True)
+        num = len(self.space.parameters)
+        for parameter, gradient in zip(self.heads, found[num:], strict=True):
+            if gradient is not None:
+                held = parameter.grad
+                parameter.grad = gradient if held is None else held + gradient
+        return list(found[:num])
+
+    def train_encoder(self, losses: PassLosses, weights: Mapping[str, float]) -> None:
+        """Adds the weighted sum of gradients on the encoder alone."""
+        if self.space.shared:
+            torch.autograd.backward(weighted(losses, weights), inputs=self.space.shared)
+
+
+def note(found: dict[str, float], task: str, loss: Tensor) -> None:
+    """Adds what a pass says of a task's loss."""
+    found[task] = found.get(task, 0.0) + float(loss.detach())
+
+
+def added(held: Gradients | None, more: Gradients) -> Gradients:
+    """The sum by parameter, in the memory of what is held."""
+    if held is None:
+        return more
+    return [
+        two if one is None else one if two is None else one.add_(two)
+        for one, two in zip(held, more, strict=True)
+    ]

@@ -1,0 +1,86 @@
+"""The passes of a step: forwards of the model, the same again when asked for again."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor
+
+from polytask.balancing import Passes, PassLosses
+from polytask.data.batching import Pass
+from polytask.model import MultiTaskModel
+from polytask.training.random import random_state, set_random_state
+
+
+class StepPasses(Passes):
+    """The losses of a model over some batches, each divided by its targets in all of them.
+
+    names: the tasks of each feed. counts: targets by task, of the tasks that have some. losses:
+    mean losses by task of the first run through the passes.
+    """
+
+    def __init__(
+        self,
+        model: MultiTaskModel,
+        batches: Sequence[Pass],
+        names: Mapping[str, Sequence[str]],
+        *,
+        device: torch.device,
+        autocast: AbstractContextManager[None],
+    ) -> None:
+        self.counts = _count_targets(model, batches)
+        self.losses: dict[str, float] = {}
+        self._model = model
+        self._batches = batches
+        self._names = names
+        self._device = device
+        self._autocast = autocast
+        self._random: dict[str, Tensor] = {}
+
+    @property
+    def tasks(self) -> Sequence[str]:
+        """The tasks with targets."""
+        return list(self.counts)
+
+    def __iter__(self) -> Iterator[PassLosses]:
+        """A forward a pass, behind the generators as they stood the first time."""
+        is_first = not self._random
+        if is_first:
+            self._random = random_state(self._device)
+        else:
+            set_random_state(self._random, self._device)
+        for batch in self._batches:
+            found = self._forward(batch.to(self._device))
+            if is_first:
+                for task, loss in found.items():
+                    self.losses[task] = self.losses.get(task, 0.0) + float(loss.detach())
+            if found:
+                yield found
+
+    def again(self) -> dict[str, float]:
+        """Mean losses by task of another run, without gradients."""
+        found: dict[str, float] = {}
+        with torch.no_grad():
+            for losses in self:
+                for task, loss in losses.items():
+                    found[task] = found.get(task, 0.0) + float(loss)
+        return found
+
+    def _forward(self, batch: Pass) -> dict[str, Tensor]:
+        with self._autocast:
+            logits = self._model(batch, self._names)
+        return {
+            task: self._model.head(task).loss(logits[task], targets) / self.counts[task]
+            for part in batch.parts
+            for task, targets in part.targets.items()
+            if task in self.counts
+        }
+
+
+def _count_targets(model: MultiTaskModel, batches: Sequence[Pass]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for batch in batches:
+        for part in batch.parts:
+            for task, targets in part.targets.items():
+                counts[task] = counts.get(task, 0) + model.head(task).count(targets)
+    return {task: count for task, count in counts.items() if count}
