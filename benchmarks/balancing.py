@@ -156,9 +156,7 @@ class Bench:
             head, targets = self.model.head(task), part.targets[task]
             losses.append(head.loss(head(hidden, part.inputs), targets) / head.count(targets))
         mtl_backward(losses, features=[hidden])
-        jac_to_grad(
-            [p for p in self.model.encoder.parameters() if hasattr(p, "jac")], Mean()
-        )
+        jac_to_grad([p for p in self.model.encoder.parameters() if hasattr(p, "jac")], Mean())
         self.model.zero_grad()
 
     def loop(self) -> None:
