@@ -43,6 +43,7 @@ from polytask.balancing.gradients import WayName
 from polytask.balancing.gramian import PlainGramianWeighting
 from polytask.balancing.pcd import PCD
 from polytask.balancing.spaces import SpaceName
+from polytask.balancing.torchjd import TorchJD
 from polytask.build import read_experiment
 from polytask.data.batching import Pass
 from polytask.data.feed import LiveRows
@@ -185,9 +186,9 @@ def by_gradients(way: WayName, space: SpaceName | None = None) -> GradientBalanc
 
 
 def methods() -> Iterator[tuple[str, GramianWeighting]]:
-    """Every gradient method, with its defaults."""
+    """Every gradient method of our own, with its defaults."""
     for name, kind in BALANCERS.items():
-        if issubclass(kind, GramianWeighting):
+        if issubclass(kind, GramianWeighting) and kind is not TorchJD:
             yield name, PCD(main="t0") if kind is PCD else kind()
 
 

@@ -5,9 +5,27 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from polytask.balancing import Passes, PassLosses, Setting
+from polytask.balancing import (
+    BALANCERS,
+    Balancer,
+    GramianWeighting,
+    Passes,
+    PassLosses,
+    Setting,
+)
 from polytask.data.batching import Inputs
 from polytask.encoders import Encoder
+
+REQUIRED: Mapping[str, Mapping[str, str]] = {
+    "pcd": {"main": "intent"},
+    "torchjd": {"weighting": "GradVac"},
+}
+"""By kind of balancing, the keys that it must be given."""
+
+
+def balancing(kind: str) -> Balancer | GramianWeighting:
+    """A kind with its defaults."""
+    return BALANCERS[kind](**REQUIRED.get(kind, {}))
 
 
 class Step(Passes):

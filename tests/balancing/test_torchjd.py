@@ -1,5 +1,7 @@
 """Our weights against those of TorchJD and of SciPy on random gradients."""
 
+import json
+import sys
 import warnings
 
 import numpy as np
@@ -22,7 +24,9 @@ from polytask.balancing.fairgrad import FairGrad
 from polytask.balancing.gramian import GramianWeighting
 from polytask.balancing.imtl_g import IMTLG
 from polytask.balancing.mgda import MGDA
+from polytask.balancing.torchjd import TorchJD
 from polytask.balancing.upgrad import UPGrad
+from polytask.errors import ConfigError, MissingExtra
 
 
 def random_rows(seed: int, num: int) -> Tensor:
@@ -92,3 +96,57 @@ def test_cagrad_is_at_the_minimum_that_scipy_finds(num: int, c: float) -> None:
 
         expected = even + radius * found / np.sqrt(found @ g @ found)
         assert weights.tolist() == pytest.approx(expected.tolist(), abs=2e-3)
+
+
+def test_the_adapter_gives_the_weights_of_the_library() -> None:
+    gramian = random_gramian(3, 4)
+    losses = dict.fromkeys("abcd", 1.0)
+
+    ours = TorchJD(weighting="IMTLG").weigh(gramian, losses)
+
+    assert torch.equal(ours, IMTLGWeighting()(gramian))
+    assert TorchJD(weighting="Krum", options={"n_byzantine": 1}).weigh(gramian, losses).sum() == 1
+
+
+def test_a_weighting_of_whole_gradients_gets_rows_with_the_same_scalar_products() -> None:
+    weights = TorchJD(weighting="Sum").weigh(random_gramian(3, 4), dict.fromkeys("abcd", 1.0))
+
+    assert weights.tolist() == [1, 1, 1, 1]
+
+
+def test_what_a_weighting_of_the_library_remembers_outlives_a_restart() -> None:
+    one, other = TorchJD(weighting="GradVac"), TorchJD(weighting="GradVac")
+    for seed in range(4):
+        one.weigh(random_gramian(seed, 3), {"a": 1.0, "b": 2.0, "c": 3.0})
+        one.weigh(random_gramian(seed, 2), {"a": 1.0, "c": 2.0})
+
+    other.load_state_dict(json.loads(json.dumps(one.state_dict())))
+
+    for tasks in ("abc", "ac"):
+        gramian, losses = random_gramian(9, len(tasks)), dict.fromkeys(tasks, 1.0)
+        torch.manual_seed(0)
+        expected = one.weigh(gramian, losses)
+        torch.manual_seed(0)
+        assert torch.equal(other.weigh(gramian, losses), expected)
+
+
+@pytest.mark.parametrize(
+    ("weighting", "options", "message"),
+    [
+        ("UPGrat", {}, "TorchJD has no 'UPGrat'. Did you mean 'UPGrad'"),
+        ("IMTLG", {"c": 1.0}, "TorchJD refuses IMTLGWeighting: "),
+        ("Krum", {}, "TorchJD refuses KrumWeighting: .*n_byzantine"),
+    ],
+)
+def test_what_the_library_does_not_know_is_told(
+    weighting: str, options: dict[str, bool | int | float | str], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TorchJD(weighting=weighting, options=options)
+
+
+def test_without_the_library_the_install_line_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchjd", None)
+
+    with pytest.raises(MissingExtra, match=r"pip install 'polytask\[torchjd\]'"):
+        TorchJD(weighting="UPGrad")

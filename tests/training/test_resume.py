@@ -1,5 +1,6 @@
 """The same seed gives the same run, also when it was stopped on the way."""
 
+import json
 import os
 import signal
 import subprocess
@@ -19,8 +20,8 @@ from polytask.balancing import (
     GramianWeighting,
     Passes,
 )
-from polytask.balancing.pcd import PCD
 from polytask.errors import Interrupted, RunError, TrainingError
+from steps import REQUIRED, balancing
 from toys import best_weights, bits, events, notes, train_toy
 
 FINE = ("train.batch_tokens=192", "train.accumulate=2", "train.epochs=2")
@@ -34,16 +35,12 @@ def whole(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def made(kind: str) -> Balancer | GramianWeighting:
-    return PCD(main="intent") if kind == "pcd" else BALANCERS[kind]()
-
-
 @pytest.fixture
 def at_step(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Does something in the middle of one step of training, once."""
 
     def plan(step: int, action: Callable[[], None], kind: str = "static") -> None:
-        owner = type(made(kind))
+        owner = type(balancing(kind))
         if issubclass(owner, GramianWeighting):
             owner = GradientBalancer
         own = owner.backward
@@ -120,8 +117,8 @@ def test_a_stopped_run_goes_on_with_what_its_balancer_had_learned(
     at_step: Callable[..., None],
     kind: str,
 ) -> None:
-    main = ", main: intent" if kind == "pcd" else ""
-    options = (*FINE, f"balancing={{kind: {kind}{main}}}")
+    given = json.dumps({"kind": kind, **REQUIRED.get(kind, {})})
+    options = (*FINE, f"balancing={given}")
     train_toy(toy, tmp_path / "whole", *options)
     at_step(6, stop, kind)
     with pytest.raises(Interrupted):

@@ -25,6 +25,7 @@ from polytask.balancing.pcgrad import PCGrad
 from polytask.balancing.random import Random
 from polytask.balancing.static import Static
 from polytask.balancing.tchebycheff import Tchebycheff
+from polytask.balancing.torchjd import TorchJD
 from polytask.balancing.uncertainty import Uncertainty
 from polytask.balancing.upgrad import UPGrad
 from polytask.balancing.uw_so import SoftOptimalUncertainty
@@ -50,6 +51,7 @@ BALANCERS: Mapping[str, type[Balancer] | type[GramianWeighting]] = {
     "random": Random,
     "static": Static,
     "tchebycheff": Tchebycheff,
+    "torchjd": TorchJD,
     "uncertainty": Uncertainty,
     "upgrad": UPGrad,
     "uw_so": SoftOptimalUncertainty,
