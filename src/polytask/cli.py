@@ -11,12 +11,13 @@ from typing import IO, TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from polytask.errors import DataError, Interrupted, PolytaskError
+from polytask.errors import DataError, DiskError, Interrupted, PolytaskError
 
 if TYPE_CHECKING:
     from polytask.ship.items import Item
 
 USER_FAULT = 2
+DISK_FAULT = 74
 INTERRUPTED = 130
 _CHUNK = 256
 
@@ -52,13 +53,14 @@ class DeviceName(StrEnum):
 def main() -> None:
     """Runs a command; the user's faults are one message on standard error and exit code 2.
 
-    A run that was stopped by Ctrl-C or SIGTERM says how to go on; its exit code is 130.
+    A disk that refuses what a run writes is one, too, with exit code 74. A run that was stopped by
+    Ctrl-C, SIGTERM or SIGUSR1 says how to go on; its exit code is 130.
     """
     try:
         app()
     except PolytaskError as error:
         print(error, file=sys.stderr)
-        sys.exit(USER_FAULT)
+        sys.exit(DISK_FAULT if isinstance(error, DiskError) else USER_FAULT)
     except BrokenPipeError:
         sys.stderr.close()
     except Interrupted as error:

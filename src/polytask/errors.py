@@ -20,6 +20,10 @@ class RunError(PolytaskError):
     """A run or model folder that cannot be used: missing, damaged, of another version, finished."""
 
 
+class DiskError(RunError):
+    """The disk refuses what a run writes. The command line exits with 74."""
+
+
 class TrainingError(PolytaskError):
     """Training cannot go on: a loss, gradient or weight that is not finite."""
 

@@ -1,5 +1,6 @@
 """Checkpoints are whole or not there."""
 
+import random
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,6 +139,58 @@ def test_a_damaged_checkpoint_is_not_used_whatever_the_damage(tmp_path: Path, fa
     assert found.step == 1
     assert len(skipped) == 1
     assert skipped[0].startswith("step-000000002 is not used: ")
+
+
+def mutated(newest: Path, draw: random.Random) -> str:
+    """Damages one file of a checkpoint and says how."""
+    file = draw.choice(sorted(newest.iterdir()))
+    content = file.read_bytes()
+    match draw.choice(["cut", "flip", "delete", "grow", "swap"]):
+        case "cut":
+            file.write_bytes(content[: draw.randrange(len(content))])
+            return f"{file.name} cut"
+        case "flip":
+            place = draw.randrange(len(content))
+            other = bytes([content[place] ^ (1 << draw.randrange(8))])
+            file.write_bytes(content[:place] + other + content[place + 1 :])
+            return f"{file.name} flipped at {place}"
+        case "delete":
+            file.unlink()
+            return f"{file.name} deleted"
+        case "grow":
+            file.write_bytes(content + draw.randbytes(3))
+            return f"{file.name} grown"
+        case _:
+            file.write_bytes(draw.choice(sorted(newest.parent.rglob("*.safetensors"))).read_bytes())
+            return f"{file.name} swapped"
+
+
+def test_two_hundred_damages_step_back_to_the_checkpoint_before(tmp_path: Path) -> None:
+    draw = random.Random(1)  # noqa: S311
+    num_used = 0
+    for place in range(200):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        save_checkpoint(folder, snapshot(1), keep=2)
+        newest = save_checkpoint(folder, snapshot(2), keep=2)
+        before = {file.name: file.read_bytes() for file in newest.iterdir()}
+        how = mutated(newest, draw)
+        is_same = before == {file.name: file.read_bytes() for file in newest.iterdir()}
+
+        found, skipped = newest_checkpoint(folder, CPU)
+
+        assert found is not None, how
+        if found.step == 2:
+            num_used += 1  # a swap with itself, or a change of the manifest that means the same
+            values = (found.tensors["model"]["w"].tolist(), found.values)
+            expected = snapshot(2)
+            assert values == (expected.tensors["model"]["w"].tolist(), expected.values), how
+            assert is_same or "manifest" in how, how
+        else:
+            assert found.step == 1, how
+            assert len(skipped) == 1, how
+            assert skipped[0].startswith("step-000000002 is not used: "), how
+    assert num_used < 20
 
 
 def test_a_full_disk_leaves_no_half_checkpoint_and_the_earlier_ones_whole(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from polytask.balancing import (
     GramianWeighting,
     Passes,
 )
-from polytask.errors import Interrupted, RunError, TrainingError
+from polytask.errors import DiskError, Interrupted, RunError, TrainingError
 from steps import REQUIRED, balancing
 from toys import best_weights, bits, events, notes, train_toy
 
@@ -311,11 +312,21 @@ def test_an_unfinished_run_of_another_experiment_is_refused_with_what_differs(
     )
 
 
-def test_sigterm_saves_the_state_and_says_how_to_go_on(
-    toy: Path, whole: Path, tmp_path: Path
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
+def test_a_signal_saves_the_state_and_says_how_to_go_on(
+    name: str, toy: Path, whole: Path, tmp_path: Path
 ) -> None:
     options = [part for option in FINE for part in ("--set", option)]
-    command = [sys.executable, "-c", _STOPPING, "train", str(toy), "--out", "run", *options]
+    command = [
+        sys.executable,
+        "-c",
+        _STOPPING.replace("SIGTERM", name),
+        "train",
+        str(toy),
+        "--out",
+        "run",
+        *options,
+    ]
 
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
@@ -342,3 +353,34 @@ def backward(self, passes):
 Static.backward = backward
 main()
 """
+
+
+@pytest.mark.parametrize("how", ["removed", "moved"])
+def test_a_run_folder_that_vanishes_is_told_at_the_next_step(
+    toy: Path, tmp_path: Path, at_step: Callable[..., None], how: str
+) -> None:
+    out = tmp_path / "run"
+
+    def vanish() -> None:
+        if how == "removed":
+            shutil.rmtree(out)
+        else:
+            out.rename(tmp_path / "elsewhere")
+
+    at_step(3, vanish)
+    with pytest.raises(DiskError, match=r"journal\.jsonl: cannot be written: No such file"):
+        train_toy(toy, out, *FINE)
+
+    assert not out.exists()
+
+
+def test_a_disk_that_refuses_is_exit_code_74(toy: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    command = ["train", str(toy), "--out", str(tmp_path / "file" / "run")]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "polytask", *command], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 74, done.stderr
+    assert done.stderr.splitlines()[-1].endswith("run: cannot be written: Not a directory")

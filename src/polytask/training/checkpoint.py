@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from polytask.build import file_digest
-from polytask.errors import RunError
+from polytask.errors import DiskError
 
 _MANIFEST = "manifest.json"
 _STATE = "state.json"
@@ -38,12 +38,12 @@ def save_checkpoint(folder: Path, snapshot: Snapshot, *, keep: int) -> Path:
     A checkpoint of a later step is of a course that training has left, and is dropped too.
 
     Staged beside its final place, synced, its manifest of hashes last, then renamed: at every
-    instant each checkpoint is whole. Raises RunError if the disk refuses.
+    instant each checkpoint is whole. Raises DiskError if the disk refuses.
     """
     final = folder / f"{_PREFIX}{snapshot.step:09d}"
     staged = folder / f".staged-{final.name}-{os.getpid()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         staged.mkdir()
         for name, tensors in snapshot.tensors.items():
             save_file(
@@ -55,7 +55,7 @@ def save_checkpoint(folder: Path, snapshot: Snapshot, *, keep: int) -> Path:
         replace_folder(staged, final)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(staged, ignore_errors=True)
-        raise RunError(
+        raise DiskError(
             f"{folder}: cannot save a checkpoint: {error}. Earlier ones are whole."
         ) from error
     earlier = [one for one in _all(folder) if one.name < final.name]
@@ -145,11 +145,11 @@ def write_synced(file: Path, text: str) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns a disk that refuses what is written to `path` into a RunError."""
+    """Turns a disk that refuses what is written to `path` into a DiskError."""
     try:
         yield
     except OSError as error:
-        raise RunError(
+        raise DiskError(
             f"{path}: cannot be written: {error.strerror or error}. Make room and run the same "
             "command again."
         ) from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
-from polytask.errors import RunError
+from polytask.errors import DiskError, RunError
 from polytask.training.checkpoint import tidy, write_synced, writing
 
 _STATUS_FILE = "run.json"
@@ -61,7 +61,7 @@ class RunFolder:
 
         With `overwrite` an earlier run is put aside, until `forget_earlier` or `restore_earlier`.
         Raises RunError if the folder holds something else, a finished run, or an unfinished run of
-        another experiment.
+        another experiment; DiskError if it cannot be written.
         """
         self._recover()
         status, before = self._read()
@@ -86,9 +86,9 @@ class RunFolder:
         try:
             self.path.resolve().mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunError(f"{self.path}: cannot be written: {error.strerror}") from error
+            raise DiskError(f"{self.path}: cannot be written: {error.strerror}") from error
         if not os.access(self.path, os.W_OK):
-            raise RunError(f"{self.path}: cannot be written: permission denied")
+            raise DiskError(f"{self.path}: cannot be written: permission denied")
         self.mark("unfinished", plain)
         with writing(self.path):
             (self.path / "predictions").mkdir(exist_ok=True)

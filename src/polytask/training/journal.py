@@ -16,7 +16,7 @@ TIME_FIELDS = ("seconds", "examples_per_second")
 
 
 class Journal(Observer):
-    """Appends every event to `journal.jsonl`. Raises RunError if the disk refuses."""
+    """Appends every event to `journal.jsonl`. Raises DiskError if the disk refuses."""
 
     def __init__(self, file: Path) -> None:
         self._path = file
@@ -67,9 +67,13 @@ class Journal(Observer):
             ) from error
 
     def write(self, event: str, fields: Mapping[str, object]) -> None:
-        """Adds one event. Numbers that are not finite become null."""
+        """Adds one event. Numbers that are not finite become null.
+
+        Raises DiskError, too, if the file is no longer where it was.
+        """
         line = json.dumps(finite({"event": event, **fields}), ensure_ascii=False)
         with writing(self._path):
+            self._path.stat()
             self._file.write(line + "\n")
             self._file.flush()
 

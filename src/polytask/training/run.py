@@ -30,7 +30,7 @@ from polytask.build import (
 from polytask.data.feed import Feed
 from polytask.data.tables import default_cache
 from polytask.data.views import count_changes
-from polytask.errors import Interrupted, RunError, TrainingError
+from polytask.errors import DiskError, Interrupted, TrainingError
 from polytask.evaluation.score import TaskResult
 from polytask.training.checkpoint import (
     newest_checkpoint,
@@ -73,7 +73,7 @@ def train_run(
 ) -> Trained:
     """Trains the experiment of `path` into the folder `out`, or goes on with what is there.
 
-    Raises PolytaskError for the user's faults and Interrupted after Ctrl-C or SIGTERM.
+    Raises PolytaskError for the user's faults and Interrupted after Ctrl-C, SIGTERM or SIGUSR1.
     """
     experiment = read_experiment(path, overrides)
     device = choose_device(experiment.train.device)
@@ -257,7 +257,7 @@ class _Session:
             replace_folder(staged, self.folder.model)
             write_results(self.folder, "dev", results, is_new_model=True)
         except (OSError, SafetensorError) as error:
-            raise RunError(
+            raise DiskError(
                 f"{self.folder.path}: cannot save the model: {error}. Make room and run the same "
                 "command again to go on."
             ) from error
@@ -275,7 +275,7 @@ class _Session:
 
     @contextmanager
     def _catching_signals(self) -> Iterator[None]:
-        """The first Ctrl-C or SIGTERM stops after the step; a second one stops at once."""
+        """The first Ctrl-C, SIGTERM or SIGUSR1 stops after the step; a second stops at once."""
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             if self.is_stopping:
@@ -285,7 +285,7 @@ class _Session:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+        before = {s: signal.signal(s, stop) for s in _STOPPING}
         try:
             yield
         finally:
@@ -293,6 +293,9 @@ class _Session:
                 signal.signal(number, handler)
 
 
+_STOPPING = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
+]
 _FORMULA = "each target counts once (words for tags, records otherwise)"
 
 
