@@ -173,12 +173,14 @@ def by_length(lengths: np.ndarray, num_rows: np.ndarray, budget: int) -> list[In
 def cut(order: Indices, lengths: np.ndarray, num_rows: np.ndarray, budget: int) -> list[Indices]:
     """Cuts examples, in this order, into batches of the padded size that `bucket` tells."""
     batches: list[Indices] = []
-    start, rows, most, longest = 0, 0, 0, 0
-    for place, example in enumerate(order):
-        own, length = int(num_rows[example]), int(lengths[example])
-        rows, most, longest = rows + own, max(most, own), max(longest, length)
-        is_full = max(rows, (place - start + 1) * most / 2) * longest > budget
-        if place > start and is_full:
+    start = rows = most = longest = 0
+    sizes = zip(num_rows[order].tolist(), lengths[order].tolist(), strict=True)
+    for place, (own, length) in enumerate(sizes):
+        rows += own
+        most = max(most, own)  # a million times: faster than max()
+        longest = max(longest, length)
+        is_full = rows * longest > budget or (place - start + 1) * most * longest > 2 * budget
+        if is_full and place > start:
             batches.append(order[start:place])
             start, rows, most, longest = place, own, own, length
     if len(order):

@@ -70,8 +70,9 @@ def plan_round(
     generator = np.random.default_rng([seed, at.number])
     passes: list[PassPlan] = []
     for batch in bucket(lengths, num_rows, batch_tokens, generator):
-        members = feed_of[batch]
-        passes.append(tuple((names[f], index_of[batch[members == f]]) for f in np.unique(members)))
+        members, indices = feed_of[batch], index_of[batch]
+        by_feed = [(name, indices[members == f]) for f, name in enumerate(names)]
+        passes.append(tuple(part for part in by_feed if len(part[1])))
     return [tuple(passes[i : i + accumulate]) for i in range(0, len(passes), accumulate)]
 
 
