@@ -81,6 +81,7 @@ class Found:
     failed_starts: list[str] = field(default_factory=list)
     instants_without: int = 0
     looks: int = 0
+    runs: int = 0
 
 
 def write_data(folder: Path) -> None:
@@ -171,6 +172,17 @@ def watch(process: subprocess.Popen[bytes], run: Path, found: Found) -> None:
         time.sleep(0.01)
 
 
+def is_wanting(found: Found, kills: int) -> bool:
+    """Whether more kills are wanted, or more of them inside a save."""
+    return found.kills < kills or 2 * found.inside_a_save < kills
+
+
+def is_finished(run: Path) -> bool:
+    """Whether a run was killed so late that it is finished."""
+    file = run / "run.json"
+    return file.is_file() and json.loads(file.read_text("utf-8"))["status"] == "finished"
+
+
 def killed(
     experiment: Path,
     run: Path,
@@ -179,9 +191,9 @@ def killed(
     kills: int,
     seconds: float,
     draw: random.Random,
-) -> Found:
-    """Trains to the end under so many kills, those at random within so many seconds."""
-    found = Found()
+    found: Found,
+) -> None:
+    """Trains to the end under at most so many kills, those at random within so many seconds."""
     log = run.with_suffix(".log")
     while True:
         before = set(leftovers(run))
@@ -191,7 +203,7 @@ def killed(
             )
         watcher = threading.Thread(target=watch, args=(process, run, found))
         watcher.start()
-        if found.kills < kills or 2 * found.inside_a_save < kills:
+        if is_wanting(found, kills):
             if 2 * found.inside_a_save < found.kills:
                 wait_for_a_save(process, run, draw)
             else:
@@ -200,11 +212,11 @@ def killed(
             process.kill()
         code = process.wait()
         watcher.join()
-        if code == 0:
-            return found
-        if code != -9:
+        if code not in (0, -9):
             found.failed_starts.append(log.read_text(encoding="utf-8", errors="replace")[-600:])
-            return found
+            return
+        if code == 0 or is_finished(run):
+            return
         found.kills += 1
         found.inside_a_save += bool(set(leftovers(run)) - before)
         found.while_starting += not has_saved
@@ -241,22 +253,25 @@ def main() -> None:
             experiment.write_text(EXPERIMENTS[name] + f"balancing: {balancing}\n" + DATA, "utf-8")
             env = environment(folder / "cache", Path(temporary), 1 + place % 2)
             seconds = train_in_peace(experiment, folder / "peace", env)
-            found = killed(
-                experiment, folder / "killed", env, kills=kills, seconds=seconds, draw=draw
-            )
-            is_same = digests(folder / "killed") == digests(folder / "peace")
-            left = [*leftovers(folder / "killed"), *_files(Path(temporary))]
+            found, others, left = Found(), 0, []
+            while not found.failed_starts and is_wanting(found, kills):
+                run = folder / f"killed{found.runs}"
+                killed(experiment, run, env, kills=kills, seconds=seconds, draw=draw, found=found)
+                found.runs += 1
+                others += digests(run) != digests(folder / "peace")
+                left += leftovers(run)
+            left += _files(Path(temporary))
         totals["kills"] += found.kills
         totals["inside_a_save"] += found.inside_a_save
         totals["failed_starts"] += len(found.failed_starts)
-        totals["other_models"] += not is_same
+        totals["other_models"] += others
         totals["leftovers"] += len(left)
         totals["instants_without"] += found.instants_without
         print(
             f"{name}, {balancing}: {found.kills} kills, {found.inside_a_save} inside a save, "
             f"{found.while_starting} before a first checkpoint; a whole checkpoint at "
             f"{found.looks - found.instants_without} of {found.looks} looks; "
-            f"the model is {'the same' if is_same else 'ANOTHER ONE'}; left over: {len(left)}",
+            f"{found.runs} runs, {others} with another model; left over: {len(left)}",
             flush=True,
         )
         for text in (*found.failed_starts, *map(str, left)):

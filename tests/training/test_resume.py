@@ -252,7 +252,8 @@ def test_rollback_takes_back_the_weights_of_the_newest_checkpoint(
 
     monkeypatch.setattr("torch.nn.functional.cross_entropy", cross_entropy)
 
-    train_toy(toy, tmp_path / "run", *FINE, "train.on_nan=rollback", "checkpoints.every_steps=1")
+    options = (*FINE, "train.on_nan=rollback", "train.look_every=null")
+    train_toy(toy, tmp_path / "run", *options, "checkpoints.every_steps=1")
 
     bad = [e for e in events(tmp_path / "run", "step") if None in e["losses"].values()]
     assert len(bad) == 1

@@ -17,6 +17,7 @@ class TrainOptions:
     `mean` of the headline metrics on dev, `worst` of them, or the name of one task. patience: stop
     after so many evaluations without a better model. on_nan: what to do when a loss, gradient or
     weight is not finite; more than max_skipped steps skipped in a row stop the run in any case.
+    look_every: every so many steps the journal gets norms and cosines of the tasks' gradients.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 4
@@ -30,6 +31,7 @@ class TrainOptions:
     patience: Annotated[int, Field(ge=1)] | None = None
     on_nan: Literal["raise", "skip", "rollback"] = "raise"
     max_skipped: Annotated[int, Field(ge=1)] = 10
+    look_every: Annotated[int, Field(ge=1)] | None = 100
     trackers: list[Tracker] | None = None
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from polytask.errors import RunError
 from polytask.heads import Scores
 from polytask.training.checkpoint import writing
-from polytask.training.observer import EvaluationReport, Observer, StepReport
+from polytask.training.observer import EvaluationReport, Look, Observer, StepReport
 
-TIME_FIELDS = ("seconds", "examples_per_second")
+TIME_FIELDS = ("seconds", "look_seconds", "look_share")
 """The fields that differ between two runs of the same seed."""
 
 
@@ -24,6 +24,12 @@ class Journal(Observer):
             self._file = file.open("a", encoding="utf-8")
         self._num_tokens = 0
         self._num_padded = 0
+        self._seconds = self._look_seconds = 0.0
+
+    @property
+    def look_share(self) -> float:
+        """Share of the time of training that went into looks at gradients."""
+        return self._look_seconds / max(self._seconds + self._look_seconds, 1e-9)
 
     @property
     def padding(self) -> float:
@@ -41,6 +47,7 @@ class Journal(Observer):
     def cut(self, position: int) -> None:
         """Forgets what was written after `position`, and a line that is torn there."""
         kept = self._num_tokens = self._num_padded = 0
+        self._seconds = self._look_seconds = 0.0
         with writing(self._path):
             self._file.flush()
         with self._path.open("rb") as lines:
@@ -61,6 +68,8 @@ class Journal(Observer):
             if event["event"] == "step":
                 self._num_tokens += event["tokens"]
                 self._num_padded += event["padded_tokens"]
+                self._seconds += event["seconds"]
+                self._look_seconds += event.get("look_seconds", 0.0)
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(
                 f"{self._path}: is damaged: {error}. Remove the file to go on without it."
@@ -85,6 +94,11 @@ class Journal(Observer):
         """Losses, weights and sizes of a step."""
         self._num_tokens += report.num_tokens
         self._num_padded += report.num_padded
+        look: dict[str, object] = {}
+        if report.look is not None:
+            look = {"look": _plain(report.look), "look_seconds": round(report.look.seconds, 4)}
+        self._seconds += report.seconds
+        self._look_seconds += report.look.seconds if report.look else 0.0
         self.write(
             "step",
             {
@@ -99,6 +113,7 @@ class Journal(Observer):
                 "tokens": report.num_tokens,
                 "padded_tokens": report.num_padded,
                 "seconds": round(report.seconds, 4),
+                **look,
             },
         )
 
@@ -120,6 +135,14 @@ class Journal(Observer):
         """Closes the file."""
         with writing(self._path):
             self._file.close()
+
+
+def _plain(look: Look) -> dict[str, object]:
+    return {
+        "norms": look.norms,
+        "cosines": {pair: round(cosine, 4) for pair, cosine in look.cosines.items()},
+        "progress": look.progress,
+    }
 
 
 def finite(value: object) -> object:

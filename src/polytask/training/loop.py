@@ -19,7 +19,8 @@ from polytask.mixing.steps import StepPlan
 from polytask.model import MultiTaskModel
 from polytask.tasks import make_pass
 from polytask.training.guard import find_culprit
-from polytask.training.observer import EvaluationReport, Observer, StepReport
+from polytask.training.looks import Gradients, Looks
+from polytask.training.observer import EvaluationReport, Look, Observer, StepReport
 from polytask.training.optim import (
     clip_gradients,
     make_optimizer,
@@ -67,6 +68,7 @@ class Loop:
         self.position = Position()
         self.optimizer = make_optimizer(model, experiment.optimizer, experiment.tasks)
         self._train = train
+        self._looks = Looks(model, experiment.train.look_every)
         self._tasks = experiment.tasks_by_feed()
         self._names = {feed: [task.name for task in tasks] for feed, tasks in self._tasks.items()}
         self.notes = experiment.balancer.attach(
@@ -132,6 +134,8 @@ class Loop:
         set_learning_rate(self.optimizer, factor)
         balancer = self.experiment.balancer
         weights = balancer.backward(passes)
+        looks, at = self._looks, self.position
+        seen = looks.gradients(passes, at.step) if looks.is_due(at.step) else None
         norms = dict(
             zip(
                 self._clipped,
@@ -141,14 +145,30 @@ class Loop:
         )
         if not all(map(math.isfinite, [*passes.losses.values(), *norms.values()])):
             self._not_finite(batches, hooks)
+            look = None
         else:
-            self.position.num_skipped = 0
+            at.num_skipped = 0
             self.optimizer.step()
-            self._rounds.note_losses(self.position, passes.losses)
-            if balancer.looks_back and all(map(math.isfinite, (after := passes.again()).values())):
-                balancer.look_back(after)
+            self._rounds.note_losses(at, passes.losses)
+            look = self._look_back(passes, seen)
         self.optimizer.zero_grad()
-        self._report(batches, passes, weights, norms, time.perf_counter() - started)
+        seconds = time.perf_counter() - started - (look.seconds if look else 0.0)
+        self._report(batches, passes, weights, norms, look, seconds)
+
+    def _look_back(self, passes: StepPasses, seen: Gradients | None) -> Look | None:
+        """Tells the balancer, and those who watch, the losses of the same rows behind the step."""
+        balancer, started = self.experiment.balancer, time.perf_counter()
+        if not balancer.looks_back and seen is None:
+            return None
+        after = passes.again()
+        if balancer.looks_back and all(map(math.isfinite, after.values())):
+            balancer.look_back(after)
+        if seen is None:
+            return None
+        group = self.optimizer.param_groups[0]
+        rate = self.experiment.optimizer.lr * group["lr"] / group["peak_lr"]
+        seconds = 0.0 if balancer.looks_back else time.perf_counter() - started
+        return self._looks.look(seen, after, rate, seconds)
 
     def _passes(self, batches: Sequence[Pass]) -> StepPasses:
         return StepPasses(
@@ -226,6 +246,7 @@ class Loop:
         passes: StepPasses,
         weights: Mapping[str, float],
         norms: Mapping[str, float],
+        look: Look | None,
         seconds: float,
     ) -> None:
         report = StepReport(
@@ -241,6 +262,7 @@ class Loop:
             num_tokens=sum(int(batch.inputs.mask.sum()) for batch in batches),
             num_padded=sum(batch.inputs.mask.numel() for batch in batches),
             seconds=seconds,
+            look=look,
         )
         for observer in self._observers:
             observer.step(report)

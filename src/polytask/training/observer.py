@@ -8,11 +8,27 @@ from polytask.heads import Scores
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """The gradients of the tasks of one step on the encoder, before they were weighed.
+
+    norms: by task. cosines: by pair of tasks, their names with a space between. progress: by task
+    by how much its loss on these rows fell, over what one step of gradient descent on it alone
+    would bring to first order at the same learning rate. seconds: what the look took.
+    """
+
+    norms: Mapping[str, float]
+    cosines: Mapping[str, float]
+    progress: Mapping[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class StepReport:
     """One change of the weights.
 
     losses: mean loss by task, of the tasks present. weights: what each was multiplied by. counts:
-    targets behind each mean. num_tokens of num_padded places held a real token.
+    targets behind each mean. num_tokens of num_padded places held a real token. seconds: what the
+    step took, without the look, which few steps have.
     """
 
     step: int
@@ -27,6 +43,7 @@ class StepReport:
     num_tokens: int
     num_padded: int
     seconds: float
+    look: Look | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,6 +270,7 @@ class _Session:
                 "steps": loop.position.step,
                 "best_step": loop.position.best_step,
                 "padding": round(self.journal.padding, 4),
+                "look_share": round(self.journal.look_share, 4),
             },
         )
 
@@ -297,6 +298,3 @@ _STOPPING = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
 ]
 _FORMULA = "each target counts once (words for tags, records otherwise)"
-
-
-__all__ = ["Trained", "train_run"]

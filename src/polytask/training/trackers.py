@@ -38,6 +38,10 @@ class TrackerObserver(Observer):
         values |= {f"weight/{task}": weight for task, weight in report.weights.items()}
         values["learning_rate"] = report.learning_rate
         values["examples_per_second"] = report.num_examples / max(report.seconds, 1e-9)
+        if report.look is not None:
+            values |= {f"norm/{task}": norm for task, norm in report.look.norms.items()}
+            values |= {f"cosine/{pair}": one for pair, one in report.look.cosines.items()}
+            values |= {f"progress/{task}": one for task, one in report.look.progress.items()}
         self._sink.scalars(values, report.step)
 
     def evaluation(self, report: EvaluationReport) -> None:

@@ -1,0 +1,59 @@
+"""What the journal says of the tasks' gradients now and then."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from toys import best_weights, bits, events, train_toy
+
+STILL = ("encoder.dropout=0.0", *(f"tasks.{t}.dropout=0.0" for t in ("intent", "items", "stars")))
+
+
+def test_looks_change_nothing_but_the_journal(toy: Path, tmp_path: Path) -> None:
+    train_toy(toy, tmp_path / "with", "train.look_every=2")
+    train_toy(toy, tmp_path / "without", "train.look_every=null")
+
+    assert bits(best_weights(tmp_path / "with")) == bits(best_weights(tmp_path / "without"))
+    steps = events(tmp_path / "with", "step")
+    assert [step["step"] for step in steps if "look" in step] == list(range(1, len(steps) + 1, 2))
+    for step, plain in zip(steps, events(tmp_path / "without", "step"), strict=True):
+        step.pop("look", None)
+        assert step == plain
+
+
+def test_norms_of_a_look_are_those_of_the_tasks_alone(toy: Path, tmp_path: Path) -> None:
+    options = (*STILL, "train.max_steps=1", "train.batch_tokens=4096", "optimizer.max_norm=null")
+    train_toy(toy, tmp_path / "all", *options)
+    (step,) = events(tmp_path / "all", "step")
+    look = step["look"]
+
+    for task in ("intent", "items", "stars"):
+        others = {one: 0.0 for one in ("intent", "items", "stars") if one != task}
+        weights = f"balancing={{weights: {{{', '.join(f'{k}: {v}' for k, v in others.items())}}}}}"
+        train_toy(toy, tmp_path / task, *options, weights)
+        (alone,) = events(tmp_path / task, "step")
+        norm = alone["gradient_norms"]["(encoder)"]
+        assert look["norms"][task] == pytest.approx(norm, rel=0.06)
+    pairs = {frozenset(pair.split()) for pair in look["cosines"]}
+    assert pairs == {
+        frozenset(pair) for pair in (("intent", "items"), ("intent", "stars"), ("items", "stars"))
+    }
+    assert all(-1 <= cosine <= 1 for cosine in look["cosines"].values())
+
+
+def test_progress_is_1_where_one_task_goes_down_its_gradient(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def descent(parameters: object, **options: object) -> torch.optim.Optimizer:
+        return torch.optim.SGD(parameters, lr=1e-4)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("polytask.training.optim.AdamW", descent)
+    options = (*STILL, "train.max_steps=1", "train.batch_tokens=4096", "optimizer.max_norm=null")
+    rates = ("optimizer.lr=1.0e-4", "optimizer.head_lr=1.0e-12", "schedule.shape=constant")
+    alone = "balancing={weights: {intent: 0.0, items: 0.0}}"
+
+    train_toy(toy, tmp_path / "run", *options, *rates, "schedule.warmup=0.0", alone)
+
+    (step,) = events(tmp_path / "run", "step")
+    assert step["look"]["progress"]["stars"] == pytest.approx(1.0, abs=0.1)
