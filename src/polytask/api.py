@@ -35,6 +35,7 @@ from polytask.ship.card import write_card
 from polytask.ship.items import Item
 from polytask.ship.predictor import Answer, Device, Predictor, load
 from polytask.ship.report import check_tables, class_table, scores_table
+from polytask.studies.report import write_report
 from polytask.training.folder import RunFolder
 from polytask.training.precision import choose_device
 from polytask.training.results import scores_entry, write_results
@@ -167,6 +168,17 @@ def predict(
 def check(experiment: str | Path, *, overrides: Sequence[str] = ()) -> Check:
     """Reads all data of an experiment file and reports on it; trains nothing."""
     return check_experiment(read_experiment(Path(experiment), overrides), cache=default_cache())
+
+
+def report(run: str | Path, *, out: str | Path | None = None) -> Path:
+    """Draws a run, finished or not, into one HTML file, by default `report.html` in its folder.
+
+    Raises RunError if `run` has no journal.
+    """
+    folder = RunFolder(Path(run))
+    file = folder.path / "report.html" if out is None else Path(out)
+    write_report(folder, file)
+    return file
 
 
 def schema() -> dict[str, object]:

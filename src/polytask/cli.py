@@ -178,6 +178,19 @@ def check(experiment: Path, overrides: Overrides = None) -> None:
 
 
 @app.command()
+def report(
+    run: Path,
+    out: Annotated[
+        Path | None, typer.Option(help="HTML file; default: report.html in the run folder.")
+    ] = None,
+) -> None:
+    """Draw losses, weights and gradients of a run into one HTML page."""
+    from polytask import api
+
+    print(api.report(run, out=out))
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of an experiment file, for editors."""
     from polytask import api

@@ -1,0 +1,1 @@
+"""What is learned from runs: reports and experiments made of many of them."""

@@ -1,0 +1,195 @@
+"""`polytask report`: a run as one page that needs nothing beside it."""
+
+import json
+import math
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from polytask import api
+from polytask.errors import RunError
+from polytask.studies.charts import heat_map, line_chart, stacked_bars
+from toys import train_toy
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="module")
+def run(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with a look at every second step."""
+    out = tmp_path_factory.mktemp("report") / "运行"
+    train_toy(toy, out, "train.look_every=2", "balancing={kind: upgrad}")
+    return out
+
+
+class Page(HTMLParser):
+    """The headings of a page, how often each tag occurs, and what it would load."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.headings: list[str] = []
+        self.counts: dict[str, int] = {}
+        self.loaded: list[str] = []
+        self._in_heading = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.counts[tag] = self.counts.get(tag, 0) + 1
+        self._in_heading = tag in ("h1", "h2")
+        self.loaded += [str(v) for k, v in attrs if k in ("src", "href", "xlink:href")]
+
+    def handle_data(self, data: str) -> None:
+        if self._in_heading:
+            self.headings.append(data)
+            self._in_heading = False
+
+
+def test_the_page_draws_a_finished_run_and_loads_nothing(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+
+    assert api.report(run, out=out) == out
+
+    html = out.read_text(encoding="utf-8")
+    page = Page(html)
+    assert page.headings == [
+        "Run 运行",
+        "Scores",
+        "Losses",
+        "Scores on dev",
+        "Weights",
+        "Share of each task",
+        "Cosines of gradients",
+        "Lengths of gradients",
+        "Progress",
+        "How often each data set was seen",
+        "What the journal says",
+    ]
+    assert page.loaded == []
+    assert "script" not in page.counts
+    assert page.counts["svg"] == 7
+    assert "url(" not in html
+    assert "The run is finished." in html
+
+
+def browse(*arguments: str) -> str:
+    """What a browser without a window prints."""
+    options = ("--headless", "--no-sandbox", "--disable-gpu", "--window-size=860,2400")
+    command = [str(CHROMIUM), *options, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    return done.stdout
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: no page is opened")
+def test_a_browser_shows_the_page(run: Path, tmp_path: Path) -> None:
+    page = api.report(run, out=tmp_path / "page.html").as_uri()
+    shown, blank = tmp_path / "page.png", tmp_path / "blank.png"
+
+    browse(f"--screenshot={shown}", page)
+    browse(f"--screenshot={blank}", "about:blank")
+    dom = browse("--dump-dom", page)
+
+    assert shown.stat().st_size > 5 * blank.stat().st_size
+    assert dom.count("<polyline") >= 12
+    assert dom.count("<rect") >= 12
+
+
+def test_a_run_on_its_way_is_drawn_to_where_it_is(run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "run"
+    other.mkdir()
+    lines = (run / "journal.jsonl").read_text(encoding="utf-8").splitlines()
+    first = next(i for i, line in enumerate(lines) if '"step"' in line)
+    torn = "\n".join([*lines[: first + 1], lines[first + 1][:30]])
+    (other / "journal.jsonl").write_text(torn, encoding="utf-8")
+
+    page = api.report(other).read_text(encoding="utf-8")
+
+    assert "1 steps" not in page
+    assert "1 step," in page
+    assert "The run is not finished." in page
+
+
+def test_names_and_notes_of_a_run_are_text(tmp_path: Path) -> None:
+    evil = '<script>alert("1")</script>'
+    step = {
+        "event": "step",
+        "step": 1,
+        "losses": {evil: None, "意图": 1.0},
+        "weights": {evil: 1.0},
+        "counts": {evil: 2},
+        "examples": 2,
+        "seconds": 0.1,
+        "look": {
+            "norms": {evil: 1.0, "意图": 2.0},
+            "cosines": {f"{evil} 意图": -0.5},
+            "progress": {},
+        },
+    }
+    events = [{"event": "note", "text": evil}, step]
+    text = "".join(json.dumps(event) + "\n" for event in events)
+    (tmp_path / "journal.jsonl").write_text(text, encoding="utf-8")
+
+    page = api.report(tmp_path).read_text(encoding="utf-8")
+
+    assert evil not in page
+    assert "&lt;script&gt;" in page
+    assert "意图" in page
+
+
+def test_a_folder_without_a_journal_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="has no journal, so it is no run folder"):
+        api.report(tmp_path)
+
+
+def test_a_damaged_journal_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").write_text('{"event"\n{"event": "end"}\n', encoding="utf-8")
+
+    with pytest.raises(RunError, match=r"journal\.jsonl:1: is damaged"):
+        api.report(tmp_path)
+
+
+def coordinates(svg: str) -> list[tuple[float, float]]:
+    (points,) = re.findall(r'points="([^"]+)"', svg)
+    return [(float(x), float(y)) for x, y in (pair.split(",") for pair in points.split())]
+
+
+def test_a_line_goes_where_its_numbers_are() -> None:
+    points = coordinates(line_chart({"a": [(0, 0.0), (5, 10.0), (10, 0.0)]}))
+
+    (x0, y0), (x1, y1), (x2, y2) = points
+    assert x0 < x1 < x2
+    assert x1 - x0 == pytest.approx(x2 - x1)
+    assert y1 < y0 == y2
+
+
+def test_many_points_become_means_and_gaps_are_left_out() -> None:
+    values = [(float(i), math.nan if i % 2 else 1.0) for i in range(10_000)]
+
+    points = coordinates(line_chart({"a": values}))
+
+    assert 100 < len(points) <= 240
+    assert len({y for _, y in points}) == 1
+
+
+@pytest.mark.parametrize("nothing", [{}, {"a": []}, {"a": [(1.0, math.nan)]}])
+def test_nothing_to_draw_is_said(nothing: dict[str, list[tuple[float, float]]]) -> None:
+    assert "nothing to draw" in line_chart(nothing)
+
+
+def test_a_cell_is_as_strong_as_its_number() -> None:
+    svg = heat_map({"a · b": [(1, 0.5), (2, -1.0)], "a · c": [(2, math.nan)]})
+
+    assert re.findall(r'rect class="(\w+)".*?fill-opacity="([\d.]+)"', svg) == [
+        ("warm", "0.50"),
+        ("cold", "1.00"),
+    ]
+
+
+def test_bars_are_as_long_as_their_shares() -> None:
+    svg = stacked_bars({"targets": {"a": 0.25, "b": 0.75}})
+
+    one, other = (float(width) + 1 for width in re.findall(r'<rect.*?width="([\d.]+)"', svg))
+    assert other == pytest.approx(3 * one, rel=0.01)
