@@ -32,6 +32,7 @@ from polytask.data.tables import default_cache
 from polytask.heads import Prediction
 from polytask.tasks import Task
 from polytask.training.folder import RunFolder
+from polytask.training.precision import settle_device
 from polytask.training.results import read_metrics
 
 BARS = {
@@ -163,15 +164,10 @@ def run(file: Path, folder: Path, overrides: Sequence[str]) -> float:
 
 def status_of(folder: Path, experiment: Experiment) -> str:
     """`absent`, or `unfinished` or `finished` if the run is of this experiment, else `other`."""
-    file = folder / "run.json"
-    if not file.is_file():
+    if not (folder / "run.json").is_file():
         return "absent"
-    found = json.loads(file.read_text(encoding="utf-8"))
-    plain = dict(experiment.plain)
-    train = cast(Mapping[str, object], plain["train"])
-    # A run writes down the precision that `auto` stands for.
-    plain["train"] = {**train, "precision": found["experiment"]["train"]["precision"]}
-    return str(found["status"]) if found["experiment"] == plain else "other"
+    settle_device(experiment)
+    return RunFolder(folder).status(experiment.plain) or "other"
 
 
 def headline(folder: RunFolder, task: str) -> tuple[str, Score]:

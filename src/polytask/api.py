@@ -36,6 +36,7 @@ from polytask.ship.items import Item
 from polytask.ship.predictor import Answer, Device, Predictor, load
 from polytask.ship.report import check_tables, class_table, scores_table
 from polytask.studies.report import write_report
+from polytask.studies.sweep import Sweep, run_sweep
 from polytask.training.folder import RunFolder
 from polytask.training.precision import choose_device
 from polytask.training.results import scores_entry, write_results
@@ -179,6 +180,32 @@ def report(run: str | Path, *, out: str | Path | None = None) -> Path:
     file = folder.path / "report.html" if out is None else Path(out)
     write_report(folder, file)
     return file
+
+
+def sweep(
+    experiment: str | Path,
+    *,
+    vary: Sequence[str],
+    seeds: int = 3,
+    out: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    console: Console | None = None,
+) -> Sweep:
+    """Trains every combination of values with seeds 1 to `seeds`, and compares scores on dev.
+
+    `vary` are texts like `optimizer.lr=0.0001`; a key that is there twice has two values. Runs lie
+    below `out`, by default `runs/` and the name of the file and `-sweep`; called again, it goes on.
+    Raises PolytaskError for faults of the user's.
+    """
+    path = Path(experiment)
+    return run_sweep(
+        path,
+        Path(out) if out is not None else Path("runs") / f"{path.stem}-sweep",
+        vary=vary,
+        seeds=seeds,
+        overrides=overrides,
+        console=console or Console(stderr=True),
+    )
 
 
 def schema() -> dict[str, object]:

@@ -191,6 +191,28 @@ def report(
 
 
 @app.command()
+def sweep(
+    experiment: Path,
+    vary: Annotated[
+        list[str],
+        typer.Option(metavar="KEY=VALUE", help="A value to try; say a key again for another."),
+    ],
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 1.")] = 3,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of all runs; default: runs/ and the name, -sweep.")
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Train every combination of values with several seeds and compare the scores on dev."""
+    from rich.console import Console
+
+    from polytask import api
+
+    found = api.sweep(experiment, vary=vary, seeds=seeds, out=out, overrides=overrides or ())
+    Console().print(found.table())
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of an experiment file, for editors."""
     from polytask import api

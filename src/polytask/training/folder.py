@@ -56,6 +56,13 @@ class RunFolder:
         with writing(self.path / _STATUS_FILE):
             write_synced(self.path / _STATUS_FILE, text)
 
+    def status(self, plain: Mapping[str, object]) -> Status | None:
+        """How far a run of this experiment is here; None if there is none, or another's."""
+        if not (self.path / _STATUS_FILE).is_file():
+            return None
+        status, before = self._read()
+        return status if before == plain else None
+
     def claim(self, plain: Mapping[str, object], *, overwrite: bool) -> bool:
         """Makes the folder ready to train in; true if an unfinished run is to be gone on with.
 

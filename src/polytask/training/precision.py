@@ -1,7 +1,10 @@
 """In which precision a device trains: decided from what it is, never by timing."""
 
+from typing import cast
+
 import torch
 
+from polytask.build import Experiment
 from polytask.config.options import Precision
 from polytask.errors import ConfigError
 
@@ -34,3 +37,11 @@ def _multiplies_bf16(device: torch.device) -> bool:
         capabilities = torch.cpu.get_capabilities()
         return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "arm_bf16"))
     return False
+
+
+def settle_device(experiment: Experiment) -> torch.device:
+    """Where to train; the experiment's `plain` gets the precision that `auto` stands for there."""
+    device = choose_device(experiment.train.device)
+    precision = choose_precision(experiment.train.precision, device)
+    cast(dict[str, object], experiment.plain["train"])["precision"] = precision
+    return device

@@ -43,7 +43,7 @@ from polytask.training.folder import RunFolder
 from polytask.training.journal import Journal
 from polytask.training.loop import Hooks, Loop
 from polytask.training.observer import Observer
-from polytask.training.precision import choose_device, choose_precision
+from polytask.training.precision import settle_device
 from polytask.training.progress import ConsoleProgress
 from polytask.training.random import random_state, set_random_state
 from polytask.training.results import write_results
@@ -76,9 +76,7 @@ def train_run(
     Raises PolytaskError for the user's faults and Interrupted after Ctrl-C, SIGTERM or SIGUSR1.
     """
     experiment = read_experiment(path, overrides)
-    device = choose_device(experiment.train.device)
-    precision = choose_precision(experiment.train.precision, device)
-    cast(dict[str, object], experiment.plain["train"])["precision"] = precision
+    device = settle_device(experiment)
     folder = RunFolder(out)
     with ExitStack() as ending:
         ending.callback(folder.restore_earlier)
