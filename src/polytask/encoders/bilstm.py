@@ -101,7 +101,7 @@ class BiLSTM(EncoderSource):
         self,
         *,
         layers: Annotated[int, Field(ge=0, le=16)] = 2,
-        width: Annotated[int, Field(ge=8, le=4096)] = 256,
+        width: Annotated[int, Field(ge=2, le=4096)] = 256,
         vocabulary: Annotated[int, Field(ge=64, le=500_000)] = 8000,
         bigrams: Annotated[int, Field(ge=0, le=1_000_000)] = 0,
         max_tokens: Annotated[int, Field(ge=8, le=8192)] = 128,
