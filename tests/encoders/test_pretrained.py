@@ -187,7 +187,7 @@ def test_words_are_aligned_by_the_packaged_tokeniser() -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
 
     words = ["Unbelievably", ",", "\u200b", "北", "it", "works"]
-    row = encoder.tokeniser.encode([(words,)])[0][0]
+    row = next(encoder.tokeniser.encode([(words,)]))[0]
 
     first = tokenizer.convert_ids_to_tokens([row.token_ids[start] for start in row.word_starts])
     # A word of nothing but a zero-width space has no token and stands at the word before.

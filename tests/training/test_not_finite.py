@@ -56,7 +56,8 @@ def marked(toy: Path) -> Path:
 def loop_of(marked: Path, *overrides: str, observer: Observer | None = None) -> Loop:
     places = [f"data.{name}.train=zebra.{name}.jsonl" for name in ("messages", "reviews")]
     observers = [observer] if observer else []
-    return toy_loop(marked, ONE_STEP_AN_EPOCH, *places, *overrides, observers=observers)
+    options = (ONE_STEP_AN_EPOCH, "train.look_every=null", *places, *overrides)
+    return toy_loop(marked, *options, observers=observers)
 
 
 def weights(loop: Loop) -> dict[str, bytes]:
