@@ -55,7 +55,14 @@ from polytask.training.passes import StepPasses
 
 NUM_ROWS, NUM_WORDS, NUM_LABELS = 32, 30, 8
 WORDS = ("printer", "floor", "three", "eats", "every", "page", "please", "help", "new", "screen")
-MEASURED = ("static, one pass", "static, a pass a task", "stale", "exact", "probe, last block")
+MEASURED = (
+    "static, one pass",
+    "static, a pass a task",
+    "stale",
+    "exact",
+    "probe, last block",
+    "sketch",
+)
 """The contestants whose peak of memory is printed."""
 BARS: Mapping[str, Mapping[int, float]] = {
     "losses": {2: 1.02, 4: 1.02, 8: 1.03},
@@ -372,13 +379,7 @@ def main() -> None:
             figures |= {f"{name}.{num}": ratio for name, ratio in found.items()}
     print("\n| peak of memory in MB | " + " | ".join(f"K = {n}" for n in options.tasks) + " |")
     print("| --- |" + " ---: |" * len(options.tasks))
-    for name in (
-        "static, one pass",
-        "static, a pass a task",
-        "stale",
-        "exact",
-        "probe, last block",
-    ):
+    for name in MEASURED:
         peaks = {num: peak(name, num) for num in options.tasks}
         print(f"| {name} | " + " | ".join(f"{one:.0f}" for one in peaks.values()) + " |")
         figures |= {f"peak_mb.{name}.{num}": one for num, one in peaks.items()}

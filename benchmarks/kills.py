@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -63,6 +64,7 @@ mixing: {kind: exp3}
 COUNTED = (
     "kills",
     "inside_a_save",
+    "went_on",
     "failed_starts",
     "other_models",
     "leftovers",
@@ -82,6 +84,7 @@ class Found:
     instants_without: int = 0
     looks: int = 0
     runs: int = 0
+    went_on: int = 0
 
 
 def write_data(folder: Path) -> None:
@@ -126,13 +129,27 @@ def digests(run: Path) -> dict[str, str]:
 
 
 def leftovers(run: Path) -> list[Path]:
-    """Folders and files of a save that did not end."""
+    """Folders and files of a write that did not end."""
     return [path for path in run.rglob(".*") if path.name.startswith((".staged-", ".old-"))]
 
 
 def _files(temporary: Path) -> list[Path]:
     """What was left among temporary files, an empty cache of torch's compiler apart."""
     return [path for path in temporary.rglob("*") if path.is_file()]
+
+
+def newest_whole(checkpoints: Path) -> int:
+    """The step of the newest checkpoint whose files have the hashes of its manifest, 0 if none."""
+    for one in sorted(checkpoints.glob("step-*"), reverse=True):
+        file = one / "manifest.json"
+        manifest = json.loads(file.read_text("utf-8")) if file.is_file() else {"": ""}
+        if all(
+            (one / name).is_file()
+            and hashlib.sha256((one / name).read_bytes()).hexdigest() == digest
+            for name, digest in manifest.items()
+        ):
+            return int(one.name.removeprefix("step-"))
+    return 0
 
 
 def is_whole_somewhere(checkpoints: Path) -> bool:
@@ -196,7 +213,7 @@ def killed(
     """Trains to the end under at most so many kills, those at random within so many seconds."""
     log = run.with_suffix(".log")
     while True:
-        before = set(leftovers(run))
+        before, newest = set(leftovers(run)), newest_whole(run / "checkpoints")
         with log.open("wb") as stream:
             process = subprocess.Popen(
                 command(experiment, run), stdout=stream, stderr=stream, env=env
@@ -212,6 +229,10 @@ def killed(
             process.kill()
         code = process.wait()
         watcher.join()
+        told = re.search(r"Going on from step (\d+)", log.read_text("utf-8", errors="replace"))
+        if told and int(told[1]) != newest:
+            found.failed_starts.append(f"went on from step {told[1]}, not from {newest}")
+        found.went_on += bool(told and newest)
         if code not in (0, -9):
             found.failed_starts.append(log.read_text(encoding="utf-8", errors="replace")[-600:])
             return
@@ -238,7 +259,11 @@ def main() -> None:
     options = parser.parse_args()
     draw = random.Random(options.seed)  # noqa: S311
     elsewhere = Path("/dev/shm") if Path("/dev/shm").is_dir() else None  # noqa: S108
-    ways = [(name, balancing) for balancing in BALANCING for name in EXPERIMENTS][: options.runs]
+    ways = [
+        (name, BALANCING[(place + turn) % 2])
+        for turn in range(2)
+        for place, name in enumerate(EXPERIMENTS)
+    ][: options.runs]
     each, rest = divmod(options.kills, len(ways))
     shares = [each + (place < rest) for place in range(len(ways))]
     totals: dict[str, float] = dict.fromkeys(COUNTED, 0)
@@ -267,10 +292,12 @@ def main() -> None:
         totals["other_models"] += others
         totals["leftovers"] += len(left)
         totals["instants_without"] += found.instants_without
+        totals["went_on"] += found.went_on
         print(
             f"{name}, {balancing}: {found.kills} kills, {found.inside_a_save} inside a save, "
             f"{found.while_starting} before a first checkpoint; a whole checkpoint at "
             f"{found.looks - found.instants_without} of {found.looks} looks; "
+            f"{found.went_on} starts went on from the newest; "
             f"{found.runs} runs, {others} with another model; left over: {len(left)}",
             flush=True,
         )
@@ -279,6 +306,7 @@ def main() -> None:
     zero = ("failed_starts", "other_models", "leftovers", "instants_without")
     targets = {name: Target("<=", 0) for name in zero}
     targets["kills"] = Target(">=", options.kills)
+    targets["went_on"] = Target(">=", options.kills // 3)
     targets["inside_a_save"] = Target(">=", options.kills // 2)
     print_closing_line(totals, targets)
 

@@ -136,6 +136,8 @@ def test_what_a_weighting_of_the_library_remembers_outlives_a_restart() -> None:
         ("UPGrat", {}, "TorchJD has no 'UPGrat'. Did you mean 'UPGrad'"),
         ("IMTLG", {"c": 1.0}, "TorchJD refuses IMTLGWeighting: "),
         ("Krum", {}, "TorchJD refuses KrumWeighting: .*n_byzantine"),
+        ("Constant", {"weights": 1.0}, "TorchJD refuses ConstantWeighting: "),
+        ("MoDo", {}, "MoDo of TorchJD remembers whole gradients, or wants those of two batches"),
     ],
 )
 def test_what_the_library_does_not_know_is_told(
@@ -150,3 +152,11 @@ def test_without_the_library_the_install_line_is_told(monkeypatch: pytest.Monkey
 
     with pytest.raises(MissingExtra, match=r"pip install 'polytask\[torchjd\]'"):
         TorchJD(weighting="UPGrad")
+
+
+def test_where_no_direction_helps_all_cagrad_keeps_to_the_mean() -> None:
+    rows = torch.tensor([[1.0, 0.1], [-1.0, -0.1], [0.0, 1.0]], dtype=torch.float64)
+
+    weights = CAGrad().weigh(rows @ rows.T, dict.fromkeys("abc", 1.0))
+
+    assert weights.abs().max() < 2

@@ -1,6 +1,7 @@
 """Four ways to the scalar products of gradients, against each other and against whole gradients."""
 
 import json
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -9,9 +10,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from polytask.balancing import BALANCERS, GradientBalancer, GramianWeighting, PassLosses
+from polytask.balancing import (
+    BALANCERS,
+    GradientBalancer,
+    GramianWeighting,
+    PassLosses,
+    Setting,
+)
 from polytask.balancing.exact import gramian_of
 from polytask.balancing.gradients import WayName
+from polytask.balancing.gradnorm import GradNorm
 from polytask.balancing.gramian import PlainGramianWeighting
 from polytask.balancing.running import MOMENTUM, RunningGramian
 from polytask.balancing.sketch import SIZE, Sketch
@@ -19,7 +27,7 @@ from polytask.balancing.sketched import LEAST
 from polytask.balancing.spaces import SpaceName
 from polytask.balancing.upgrad import UPGrad
 from polytask.errors import ConfigError
-from steps import Step, one_step, setting
+from steps import Blocks, Step, one_step, setting
 from toys import best_weights, bits, events, notes, train_toy
 
 WAYS: list[tuple[WayName, SpaceName | None]] = [
@@ -106,7 +114,11 @@ def test_every_way_leaves_the_weighted_sum_and_unweighted_heads(
         for of_tasks in zip(*(gradients[task][:2] for task in TASKS), strict=True)
     ]
 
-    used = model.attached(Watched(), way, space).backward(model.step())
+    balancer = model.attached(Watched(), way, space)
+    if way == "stale":
+        assert set(balancer.backward(model.step()).values()) == {1.0}  # nothing is known yet
+        model.clear()
+    used = balancer.backward(model.step())
 
     assert used == {"a": 2.0, "b": -0.5, "c": 3.0}
     for parameter, gradient in zip((model.first, model.second), expected, strict=True):
@@ -188,21 +200,71 @@ def test_a_task_that_a_method_drops_is_still_seen() -> None:
     torch.testing.assert_close(method.gramian, expected, rtol=1e-8, atol=1e-10)
 
 
-def test_on_the_output_of_the_encoder_gradients_are_those_of_a_bias_added_to_it(
-    toy: Path, tmp_path: Path
-) -> None:
-    train_toy(
-        toy,
-        tmp_path,
-        "balancing={kind: upgrad, gradients: probe, space: shared}",
-        "train.max_steps=2",
-    )
+class Line(Blocks):
+    """One matrix, so that there is an output to add a bias to."""
 
-    assert "Gradients of tasks are compared on 16 numbers (probe, shared)." in notes(tmp_path)
+    width = 5
+
+    def forward(self, inputs: Tensor) -> Tensor:  # type: ignore[override]
+        hidden: Tensor = inputs @ self.parts[0]
+        return hidden
+
+
+@pytest.mark.parametrize("way", ["probe", "sketch", "stale"])
+def test_on_the_output_of_the_encoder_gradients_are_those_of_a_bias_added_to_it(
+    way: WayName,
+) -> None:
+    draw = torch.Generator().manual_seed(5)
+    encoder = Line(nn.Parameter(torch.randn(6, 5, generator=draw)))
+    heads = [nn.Parameter(torch.randn(5, generator=draw)) for _ in TASKS]
+    rows = [torch.randn(4, 6, generator=draw), torch.randn(3, 6, generator=draw)]
+    outputs: list[Tensor] = []
+
+    def passes() -> Iterator[PassLosses]:
+        for some, tasks in zip(rows, (TASKS[:2], TASKS[2:]), strict=True):
+            outputs.append(encoder(some))
+            yield {t: ((outputs[-1] @ heads[TASKS.index(t)]) ** 2).mean() for t in tasks}
+
+    given = {
+        task: torch.autograd.grad(loss, outputs[-1], retain_graph=True)[0].sum(0)
+        for losses in passes()
+        for task, loss in losses.items()
+    }
+    expected = torch.stack([given[task] for task in TASKS]).double()
+    method = Watched()
+    balancer = GradientBalancer(method, way, "shared")
+    balancer.attach(Setting(dict.fromkeys(TASKS), [["a", "b"], ["c"]], encoder, heads))
+
+    for _ in range(2):
+        encoder.zero_grad()
+        balancer.backward(Step(passes, *TASKS))
+
+    torch.testing.assert_close(method.gramian, expected @ expected.T, rtol=1e-5, atol=1e-6)
+    assert not encoder._forward_hooks
 
 
 @pytest.mark.parametrize("way", ["exact", "probe", "sketch", "stale"])
-def test_training_goes_on_bit_for_bit_and_says_what_it_compares(
+def test_one_graph_lives_at_a_time_but_for_a_probe(way: WayName) -> None:
+    model = Model()
+    alive: list[weakref.ref[Tensor]] = []
+    counts: list[int] = []
+
+    def passes() -> Iterator[PassLosses]:
+        for losses in model.passes():
+            counts.append(sum(ref() is not None for ref in alive))
+            alive.extend(weakref.ref(loss) for loss in losses.values())
+            yield losses
+            del losses
+
+    model.attached(UPGrad(), way, "last_block" if way == "probe" else "all").backward(
+        Step(passes, *TASKS)
+    )
+
+    assert counts == {"exact": [0, 2], "probe": [0, 2]}.get(way, [0, 0] * (1 + (way == "sketch")))
+
+
+@pytest.mark.parametrize("way", ["exact", "probe", "sketch", "stale"])
+def test_training_repeats_bit_for_bit_and_says_what_it_compares(
     way: str, toy: Path, tmp_path: Path
 ) -> None:
     options = (f"balancing={{kind: upgrad, gradients: {way}}}", "train.accumulate=2")
@@ -332,26 +394,56 @@ def test_few_numbers_are_kept_as_they_are() -> None:
 
 def test_averages_are_kept_by_name_for_tasks_that_met() -> None:
     running = RunningGramian()
-    running.update(torch.tensor([[4.0, 1.0], [1.0, 2.0]]), {"b": 1.0, "a": 0.5})
+    running.update(torch.tensor([[4.0, 1.0], [1.0, 1.0]]), {"b": 1.0, "a": 0.5})
     running.update(torch.tensor([[8.0]]), {"c": 3.0})
     running.update(torch.tensor([[14.0]]), {"b": 0.9})
 
-    found = running.of(["a", "b", "c", "new"])
+    found = running.of(["a", "b", "c"])
 
     b = MOMENTUM * 4 + (1 - MOMENTUM) * 14
-    usual = (2 + b + 8) / 3
-    expected = [[2, 1, 0, 0], [1, b, 0, 0], [0, 0, 8, 0], [0, 0, 0, usual]]
+    expected = [[1, 0.5 * b**0.5, 0], [0.5 * b**0.5, b, 0], [0, 0, 8]]
     torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
     assert running.losses == {"a": 0.5, "b": 0.9, "c": 3.0}
+    assert running.knows(["c", "a"])
+    assert not running.knows(["a", "new"])
     again = RunningGramian()
     again.load_state_dict(json.loads(json.dumps(running.state_dict())))
     assert torch.equal(again.of(["a", "b"]), running.of(["a", "b"]))
 
 
-def test_averages_of_unequal_age_stay_positive_semidefinite() -> None:
+def test_averages_of_unequal_age_stay_those_of_vectors() -> None:
     running = RunningGramian()
-    running.update(torch.tensor([[1.0, 1.0], [1.0, 1.0]]), {"a": 1.0, "b": 1.0})
-    for _ in range(50):
-        running.update(torch.tensor([[0.0]]), {"a": 1.0})
+    for pair in ("ab", "bc", "ac"):  # each against each other: not possible at once
+        running.update(torch.tensor([[1.0, -0.9], [-0.9, 1.0]]), dict.fromkeys(pair, 1.0))
+    running.update(torch.tensor([[0.01]]), {"a": 1.0})
 
-    assert torch.linalg.eigvalsh(running.of(["a", "b"])).min() >= -1e-12
+    found = running.of(["a", "b", "c"])
+
+    lengths = found.diagonal().sqrt()
+    assert lengths.tolist() == pytest.approx([(0.9 + 0.001) ** 0.5, 1, 1])
+    assert torch.linalg.eigvalsh(found).min() > 0
+    for kind in FORGETFUL.values():
+        weights = kind().weigh(found, dict.fromkeys("abc", 1.0))
+        assert weights.abs().max() < 100, kind
+
+
+def test_a_task_without_a_gradient_does_not_get_all_the_weight() -> None:
+    running = RunningGramian()
+    running.update(torch.tensor([[1.0, 0.0], [0.0, 0.0]]), {"a": 1.0, "b": 1.0})
+
+    found = running.of(["a", "b"])
+
+    assert found.diagonal().sqrt().tolist() == pytest.approx([1.0, 1e-4])
+
+
+def test_what_a_method_remembers_begins_with_what_was_seen() -> None:
+    model, method = Model(), GradNorm()
+    balancer = model.attached(method, "stale", "all")
+    step = model.step()
+    first = {task: float(loss.detach()) for losses in step for task, loss in losses.items()}
+
+    for _ in range(2):
+        model.clear()
+        balancer.backward(model.step())
+
+    assert method.first == pytest.approx(first)

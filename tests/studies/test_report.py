@@ -151,6 +151,25 @@ def test_a_damaged_journal_is_told_with_its_line(tmp_path: Path) -> None:
         api.report(tmp_path)
 
 
+@pytest.mark.parametrize("line", ["3", '{"nope": 1}', '{"event": "step", "step": 1}'])
+def test_a_journal_of_something_else_is_told(tmp_path: Path, line: str) -> None:
+    (tmp_path / "journal.jsonl").write_text(line + "\n", encoding="utf-8")
+
+    with pytest.raises(RunError, match=r"journal\.jsonl: is damaged"):
+        api.report(tmp_path)
+
+
+def test_a_note_may_hold_any_character(tmp_path: Path) -> None:
+    note = json.dumps({"event": "note", "text": "a\u2028b\u0085c"}, ensure_ascii=False)
+    (tmp_path / "journal.jsonl").write_text(note + "\n", encoding="utf-8")
+
+    assert "a\u2028b\u0085c" in api.report(tmp_path).read_text(encoding="utf-8")
+
+
+def test_one_huge_number_can_be_drawn() -> None:
+    assert "<circle" in line_chart({"a": [(1, 1e20)]})
+
+
 def coordinates(svg: str) -> list[tuple[float, float]]:
     (points,) = re.findall(r'points="([^"]+)"', svg)
     return [(float(x), float(y)) for x, y in (pair.split(",") for pair in points.split())]

@@ -1,5 +1,6 @@
 """`polytask sweep`: several values, several seeds, one table."""
 
+import io
 import json
 import math
 from pathlib import Path
@@ -35,6 +36,7 @@ def test_values_of_several_keys_are_combined_in_order() -> None:
         ([], "nothing to vary"),
         (["lr"], "'lr': expected KEY=VALUE"),
         (["a=1", "a=1"], "'a=1': is there twice"),
+        (["train.seed=3"], "train.seed: every variant is trained with each seed"),
     ],
 )
 def test_what_cannot_be_varied_is_told(vary: list[str], message: str) -> None:
@@ -136,7 +138,9 @@ def test_a_run_that_diverges_has_no_score_and_the_others_have(
         console=silent(),
     )
 
-    assert "failed: step 1: loss of task intent is nan" in found.markdown()
+    assert "| optimizer.lr=0.5 (1 of 1 failed) | step 1: loss of task intent is nan |" in (
+        found.markdown()
+    )
     assert len(found.scores("optimizer.lr=0.001", MEAN)) == 1
     assert found.scores("optimizer.lr=0.5", MEAN) == {}
 
@@ -147,3 +151,36 @@ def test_a_folder_of_another_experiment_is_left_alone(toy: Path, tmp_path: Path)
 
     with pytest.raises(RunError, match="holds a run of another experiment"):
         api.sweep(toy, **options, overrides=["train.max_steps=3"], console=silent())  # type: ignore[arg-type]
+
+
+def test_seeds_that_failed_are_counted_and_names_are_text() -> None:
+    name = "tasks.intent.reads=[slots]|[/data/a]"
+    trials = [
+        Trial(name, 1, Path(), {MEAN: 0.5, "a": 0.5}),
+        Trial(name, 2, Path(), {}, "step 3: nan\nand more"),
+    ]
+    shown = Console(width=200, file=io.StringIO(), record=True)
+
+    shown.print(Sweep(trials).table())
+
+    assert f"{name} (1 of 2 failed)" in shown.export_text()
+    assert (
+        Sweep(trials)
+        .markdown()
+        .splitlines()[2]
+        .startswith("| tasks.intent.reads=[slots]\\|[/data/a] (1 of 2 failed) | 0.5000 |")
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seeds": 0}, "seeds: expected at least 1, got 0"),
+        ({"overrides": ["train.seed=4"]}, "train.seed: every variant"),
+    ],
+)
+def test_seeds_are_not_for_the_user_to_set(
+    toy: Path, tmp_path: Path, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        api.sweep(toy, vary=["optimizer.lr=0.1"], out=tmp_path / "all", **options)  # type: ignore[arg-type]

@@ -10,9 +10,14 @@ from toys import best_weights, bits, events, train_toy
 STILL = ("encoder.dropout=0.0", *(f"tasks.{t}.dropout=0.0" for t in ("intent", "items", "stars")))
 
 
-def test_looks_change_nothing_but_the_journal(toy: Path, tmp_path: Path) -> None:
-    train_toy(toy, tmp_path / "with", "train.look_every=2")
-    train_toy(toy, tmp_path / "without", "train.look_every=null")
+@pytest.mark.parametrize(
+    "balancing",
+    ["{kind: static}", "{kind: pcgrad, gradients: exact}", "{kind: famo}", "{kind: pcgrad}"],
+)
+def test_looks_change_nothing_but_the_journal(toy: Path, tmp_path: Path, balancing: str) -> None:
+    options = (f"balancing={balancing}", "train.accumulate=2")
+    train_toy(toy, tmp_path / "with", "train.look_every=2", *options)
+    train_toy(toy, tmp_path / "without", "train.look_every=null", *options)
 
     assert bits(best_weights(tmp_path / "with")) == bits(best_weights(tmp_path / "without"))
     steps = events(tmp_path / "with", "step")

@@ -111,21 +111,28 @@ def test_a_run_stopped_after_any_step_ends_as_if_it_had_not_been(
     assert (out / "metrics.json").read_bytes() == (whole / "metrics.json").read_bytes()
 
 
-@pytest.mark.parametrize("kind", BALANCERS)
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        *((kind, {}) for kind in BALANCERS),
+        *(("pcgrad", {"gradients": way}) for way in ("exact", "probe", "sketch")),
+    ],
+)
 def test_a_stopped_run_goes_on_with_what_its_balancer_had_learned(
     toy: Path,
     tmp_path: Path,
     at_step: Callable[..., None],
     kind: str,
+    options: dict[str, str],
 ) -> None:
-    given = json.dumps({"kind": kind, **REQUIRED.get(kind, {})})
-    options = (*FINE, f"balancing={given}")
-    train_toy(toy, tmp_path / "whole", *options)
+    given = json.dumps({"kind": kind, **REQUIRED.get(kind, {}), **options})
+    overrides = (*FINE, f"balancing={given}")
+    train_toy(toy, tmp_path / "whole", *overrides)
     at_step(6, stop, kind)
     with pytest.raises(Interrupted):
-        train_toy(toy, tmp_path / "run", *options)
+        train_toy(toy, tmp_path / "run", *overrides)
 
-    train_toy(toy, tmp_path / "run", *options)
+    train_toy(toy, tmp_path / "run", *overrides)
 
     assert without_notes(tmp_path / "run") == without_notes(tmp_path / "whole")
     assert bits(best_weights(tmp_path / "run")) == bits(best_weights(tmp_path / "whole"))

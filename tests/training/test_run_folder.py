@@ -209,3 +209,15 @@ def test_a_checkpoint_without_a_weight_of_the_model_is_refused(toy: Path) -> Non
 def test_on_a_gpu_its_generator_is_kept_too() -> None:
     assert set(random_state(torch.device("cpu"))) == {"torch"}
     assert set(random_state(torch.device("cuda"))) == {"torch", "cuda"}
+
+
+def test_a_kill_before_anything_was_written_leaves_a_folder_to_start_in(
+    toy: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / ".staged-run.json-77").write_text('{"status"', encoding="utf-8")
+
+    train_toy(toy, out, "train.max_steps=1")
+
+    assert not list(out.glob(".staged-*"))

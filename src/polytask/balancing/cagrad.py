@@ -11,6 +11,7 @@ from polytask.balancing.gramian import PlainGramianWeighting
 from polytask.balancing.solvers import crossing, nonnegative
 
 _LEAST = 1e-9
+_SHORTEST = 1e-6
 
 
 class CAGrad(PlainGramianWeighting):
@@ -42,4 +43,6 @@ class CAGrad(PlainGramianWeighting):
 
         at = crossing(lambda length: solved(length)[1] - length, _LEAST * longest, longest)
         found, length = solved(at)
-        return even + (radius / length * found if length > 1e-9 * radius else 0 * found)
+        if length < _SHORTEST * longest:  # no direction helps all: what is left is rounding
+            return even
+        return even + radius / length * found

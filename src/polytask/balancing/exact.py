@@ -60,9 +60,9 @@ class Probe(Way):
         with self.space.open():
             for of_pass in passes:
                 held.append(of_pass)
-                for task, loss in of_pass.items():
-                    note(losses, task, loss)
-                    gradients[task] = added(gradients.get(task), self.partial(loss))
+                for task in of_pass:
+                    note(losses, task, of_pass[task])
+                    gradients[task] = added(gradients.get(task), self.partial(of_pass, task))
         if not losses:
             return {}
         weights = weigh(gramian_of(list(gradients.values())), losses)

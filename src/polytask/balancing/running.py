@@ -7,49 +7,76 @@ import torch
 from torch import Tensor
 
 MOMENTUM = 0.9
-"""What a new Gramian leaves of the average before; the first of a pair of tasks is taken whole."""
+"""What a new step leaves of the average before; the first is taken whole."""
+
+_SHORTEST = 1e-4
+"""Of the longest gradient: the least length that one is taken for."""
+_FLATTEST = 1e-3
+"""The least eigenvalue of cosines that do not go together, of averages of unequal age."""
 
 
 class RunningGramian:
-    """Averages of scalar products, for pairs of tasks that were present in one step."""
+    """Averages of squared lengths by task, and of cosines by pair of tasks that met in a step."""
 
     def __init__(self) -> None:
-        self._products: dict[tuple[str, str], float] = {}
+        self._squares: dict[str, float] = {}
+        self._cosines: dict[tuple[str, str], float] = {}
         self.losses: dict[str, float] = {}
+
+    def knows(self, tasks: Sequence[str]) -> bool:
+        """Whether every task was present in a step before."""
+        return all(task in self._squares for task in tasks)
 
     def update(self, gramian: Tensor, losses: Mapping[str, float]) -> None:
         """Takes in the Gramian of a step, (tasks, tasks), and its mean losses in the same order."""
+        lengths = gramian.diagonal().clamp(min=0).sqrt()
         for i, one in enumerate(losses):
+            self._squares[one] = _averaged(self._squares.get(one), float(gramian[i, i]))
             for j, other in enumerate(losses):
-                if one <= other:
-                    new = float(gramian[i, j])
-                    old = self._products.get((one, other), new)
-                    self._products[one, other] = MOMENTUM * old + (1 - MOMENTUM) * new
+                size = float(lengths[i] * lengths[j])
+                if one < other and size:
+                    cosine = max(-1.0, min(1.0, float(gramian[i, j]) / size))
+                    old = self._cosines.get((one, other))
+                    self._cosines[one, other] = _averaged(old, cosine)
         self.losses |= losses
 
     def of(self, tasks: Sequence[str]) -> Tensor:
-        """The Gramian of some tasks, positive semidefinite: (tasks, tasks), float64.
+        """The Gramian of tasks that were all seen: (tasks, tasks), float64, positive semidefinite.
 
-        Tasks that never met are at right angles; one never seen is as long as the mean of others.
+        Tasks that never met are at right angles.
         """
-        known = [self._products[task, task] for task in tasks if (task, task) in self._products]
-        usual = sum(known) / len(known) if known else 1.0
-        found = torch.zeros(len(tasks), len(tasks), dtype=torch.float64)
+        cosines = torch.eye(len(tasks), dtype=torch.float64)
         for i, one in enumerate(tasks):
             for j, other in enumerate(tasks):
-                pair = (one, other) if one <= other else (other, one)
-                found[i, j] = self._products.get(pair, usual if i == j else 0.0)
-        values, vectors = torch.linalg.eigh(found)
-        whole: Tensor = (vectors * values.clamp(min=0)) @ vectors.T
-        return whole
+                if i != j:
+                    cosines[i, j] = self._cosines.get((min(one, other), max(one, other)), 0.0)
+        squares = torch.tensor([self._squares[task] for task in tasks], dtype=torch.float64)
+        lengths = squares.clamp(min=0).sqrt()
+        lengths = lengths.clamp(min=_SHORTEST * float(lengths.max()))
+        return lengths[:, None] * _possible(cosines) * lengths
 
     def state_dict(self) -> dict[str, object]:
-        """Products by pair of tasks, and losses by task."""
-        products = [[one, other, value] for (one, other), value in self._products.items()]
-        return {"products": products, "losses": dict(self.losses)}
+        """Squared lengths and losses by task, cosines by pair."""
+        cosines = [[one, other, value] for (one, other), value in self._cosines.items()]
+        return {"squares": dict(self._squares), "cosines": cosines, "losses": dict(self.losses)}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Takes them back."""
-        products = cast(list[tuple[str, str, float]], state["products"])
-        self._products = {(one, other): value for one, other, value in products}
+        cosines = cast(list[tuple[str, str, float]], state["cosines"])
+        self._cosines = {(one, other): value for one, other, value in cosines}
+        self._squares = dict(cast(Mapping[str, float], state["squares"]))
         self.losses = dict(cast(Mapping[str, float], state["losses"]))
+
+
+def _averaged(old: float | None, new: float) -> float:
+    return new if old is None else MOMENTUM * old + (1 - MOMENTUM) * new
+
+
+def _possible(cosines: Tensor) -> Tensor:
+    """Cosines that vectors can have: as given, or the nearest by eigenvalues."""
+    values, vectors = torch.linalg.eigh(cosines)
+    if values.min() > -1e-9:
+        return cosines
+    found: Tensor = (vectors * values.clamp(min=_FLATTEST)) @ vectors.T
+    scale = found.diagonal().rsqrt()
+    return scale[:, None] * found * scale

@@ -54,14 +54,17 @@ class Replayed(_Sketched):
         losses: dict[str, float] = {}
         with self.space.open():
             for of_pass in passes:
-                for task, loss in of_pass.items():
-                    note(losses, task, loss)
-                    sketches[task] = sketches.get(task, 0) + self.sketch(self.partial(loss))
+                for task in tuple(of_pass):
+                    note(losses, task, of_pass[task])
+                    gradient = self.partial(of_pass, task, retain=False)
+                    sketches[task] = sketches.get(task, 0) + self.sketch(gradient)
+                del of_pass  # and with it the graph, before the next pass makes another
         if not losses:
             return {}
         weights = weigh(_gramian(sketches), losses)
         for of_pass in passes:
             self.train_encoder(of_pass, weights)
+            del of_pass
         return weights
 
 
@@ -71,7 +74,7 @@ class Stale(_Sketched):
 
     What a pass adds to `.grad` is sketched, and an average of the scalar products kept. No weight
     is smaller than a hundredth of their mean size, so that the gradient of a task can still be
-    seen. The first step takes tasks for being at right angles and of equal length.
+    seen. While a task is there that was in no step before, all weights are 1.
     """
 
     def __init__(self) -> None:
@@ -84,20 +87,26 @@ class Stale(_Sketched):
         if not passes.tasks:
             return {}
         self.redraw()
-        before = {task: self.running.losses.get(task, 1.0) for task in passes.tasks}
-        weights = _seen(weigh(self.running.of(passes.tasks), before))
+        weights = self._weights(passes.tasks, weigh)
         sketches: dict[str, Tensor] = {}
         losses: dict[str, float] = {}
         held = torch.zeros(SIZE, dtype=torch.float64)
         with self.space.open(), self._unweighted_heads():
             for of_pass in passes:
-                for task, loss in of_pass.items():
-                    note(losses, task, loss)
+                for task in of_pass:
+                    note(losses, task, of_pass[task])
                 held = self._train(of_pass, weights, sketches, held)
+                del of_pass
         gramian = _gramian(sketches)
         if gramian.isfinite().all() and all(map(math.isfinite, losses.values())):
             self.running.update(gramian, losses)
         return weights
+
+    def _weights(self, tasks: Sequence[str], weigh: Weigh) -> dict[str, float]:
+        if not self.running.knows(tasks):
+            return dict.fromkeys(tasks, 1.0)
+        before = {task: self.running.losses[task] for task in tasks}
+        return _seen(weigh(self.running.of(tasks), before))
 
     def _train(
         self,
@@ -108,8 +117,9 @@ class Stale(_Sketched):
     ) -> Tensor:
         """Adds one pass to `.grad` and to the sketches; the sketch of `.grad` behind it."""
         if len(losses) > 1 and not self.space.is_all:
-            for task, loss in losses.items():
-                sketches[task] = sketches.get(task, 0) + self.sketch(self.partial(loss))
+            for task in losses:
+                gradient = self.partial(losses, task)
+                sketches[task] = sketches.get(task, 0) + self.sketch(gradient)
             self.train_encoder(losses, weights)
             return self._sketch_of_grad()
         for place, (task, loss) in enumerate(losses.items(), 1):

@@ -27,6 +27,13 @@ class TorchJD(GramianWeighting):
 
     def __init__(self, *, weighting: str, options: dict[str, Plain] | None = None) -> None:
         self._class = _found(weighting)
+        bases = {base.__name__ for base in self._class.__mro__}
+        self._wants_gramian = "_GramianWeighting" in bases
+        if not self._wants_gramian and "Stateful" in bases:
+            raise ConfigError(
+                f"weighting: {weighting} of TorchJD remembers whole gradients, or wants those of "
+                "two batches: scalar products do not give them"
+            )
         self._options = options or {}
         self._made: dict[str, nn.Module] = {}
         self._new()
@@ -37,8 +44,7 @@ class TorchJD(GramianWeighting):
     def weigh(self, gramian: Tensor, losses: Mapping[str, float]) -> Tensor:
         """The weights of the library, in float64."""
         weighting = self._of("\n".join(losses))
-        wants_gramian = any(base.__name__ == "_GramianWeighting" for base in self._class.__mro__)
-        found = weighting(gramian if wants_gramian else _root(gramian))
+        found = weighting(gramian if self._wants_gramian else _root(gramian))
         return cast(Tensor, found).detach().double()
 
     def _of(self, tasks: str) -> nn.Module:
@@ -49,7 +55,7 @@ class TorchJD(GramianWeighting):
     def _new(self) -> nn.Module:
         try:
             return self._class(**self._options)
-        except (TypeError, ValueError, ImportError) as error:
+        except (TypeError, ValueError, AttributeError, ImportError) as error:
             raise ConfigError(f"TorchJD refuses {self._class.__name__}: {error}") from error
 
     def state_dict(self) -> dict[str, object]:

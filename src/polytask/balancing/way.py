@@ -36,15 +36,19 @@ class Way(ABC):
         """Nothing."""
         del state
 
-    def partial(self, loss: Tensor) -> Gradients:
-        """The gradient of a loss in the space; heads get theirs. The graph is kept."""
+    def partial(self, losses: PassLosses, task: str, *, retain: bool = True) -> Gradients:
+        """The gradient of a task's loss in the space; heads get theirs.
+
+        Without `retain` the graph of the pass goes with its last task.
+        """
         wanted = [*self.space.parameters, *self.heads]
-        found = torch.autograd.grad(loss, wanted, retain_graph=True, allow_unused=True)
+        is_kept = retain or task != list(losses)[-1]
+        found = torch.autograd.grad(losses[task], wanted, retain_graph=is_kept, allow_unused=True)
         num = len(self.space.parameters)
         for parameter, gradient in zip(self.heads, found[num:], strict=True):
             if gradient is not None:
                 held = parameter.grad
-                parameter.grad = gradient if held is None else held + gradient
+                parameter.grad = gradient.clone() if held is None else held + gradient
         return list(found[:num])
 
     def train_encoder(self, losses: PassLosses, weights: Mapping[str, float]) -> None:
@@ -59,10 +63,10 @@ def note(found: dict[str, float], task: str, loss: Tensor) -> None:
 
 
 def added(held: Gradients | None, more: Gradients) -> Gradients:
-    """The sum by parameter, in the memory of what is held."""
+    """The sum by parameter."""
     if held is None:
         return more
     return [
-        two if one is None else one if two is None else one.add_(two)
+        two if one is None else one if two is None else one + two
         for one, two in zip(held, more, strict=True)
     ]

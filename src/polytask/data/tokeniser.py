@@ -246,8 +246,10 @@ def _first_tokens(segment: Segment, encoded: Encoding) -> np.ndarray:
 def _word_starts(words: np.ndarray, kept: Sequence[tuple[int, int]], offset: int) -> list[int]:
     """Of each word the place of its first token, if that lies in one of the kept stretches."""
     starts = np.full(len(words), -1, np.int64)
+    if kept == [(0, 0)]:  # no tokens at all
+        return [offset] * len(words)
     for begin, end in kept:
-        is_held = (words >= begin) & (words < max(end, 1))
+        is_held = (words >= begin) & (words < end)
         starts[is_held] = words[is_held] + offset - begin
         offset += end - begin
     return starts.tolist()

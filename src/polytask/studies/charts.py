@@ -18,7 +18,7 @@ _NUM_TICKS = 5
 def line_chart(lines: Mapping[str, Points], *, horizontal: str = "step") -> Markup:
     """Lines by name over steps; many points become means of neighbours.
 
-    Numbers that are not finite are gaps.
+    Numbers that are not finite are left out.
     """
     shown = {name: _thinned(points) for name, points in lines.items()}
     all_points = [point for points in shown.values() for point in points]
@@ -53,7 +53,6 @@ def heat_map(rows: Mapping[str, Points], *, low: float = -1.0, high: float = 1.0
     columns = sorted({x for points in rows.values() for x, _ in points})
     if not columns:
         return Markup('<p class="none">nothing to draw</p>')
-    columns = columns[:: -(-len(columns) // _MAX_POINTS)]
     left = min(8 + 7 * max(map(len, rows)), WIDTH // 3)
     width, cell = (WIDTH - left - _RIGHT) / len(columns), 18
     parts = []
@@ -102,7 +101,7 @@ def stacked_bars(bars: Mapping[str, Mapping[str, float]]) -> Markup:
         parts.append(_format(label, left - 8, y + 17, title))
         for name, share in shares.items():
             width = share * (WIDTH - left - _RIGHT)
-            colour = f"f{names.index(name) % _NUM_COLOURS}"
+            colour = _filled(names.index(name))
             parts.append(
                 _format(
                     '<rect class="{}" x="{:.1f}" y="{}" width="{:.1f}" height="{}">'
@@ -125,13 +124,15 @@ def stacked_bars(bars: Mapping[str, Mapping[str, float]]) -> Markup:
 
 def legend(names: Sequence[str]) -> Markup:
     """The names beside their colours."""
-    entry = '<span><i class="f{}{}"></i>{}</span>'
+    entry = '<span><i class="{}"></i>{}</span>'
     return Markup('<p class="legend">{}</p>').format(
-        Markup("").join(
-            _format(entry, place % _NUM_COLOURS, " dashed" * (place >= _NUM_COLOURS), name)
-            for place, name in enumerate(names)
-        )
+        Markup("").join(_format(entry, _filled(place), name) for place, name in enumerate(names))
     )
+
+
+def _filled(place: int) -> str:
+    """The class of an area: paler for the second eight."""
+    return f"f{place % _NUM_COLOURS}" + " paler" * (place >= _NUM_COLOURS)
 
 
 def _frame(
@@ -176,7 +177,8 @@ def _thinned(points: Points) -> list[tuple[float, float]]:
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    margin = max(0.5, 1e-6 * abs(low))
+    return (low, high) if high - low > 1e-9 * abs(low) else (low - margin, high + margin)
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -35,13 +35,21 @@ def write_report(folder: RunFolder, out: Path) -> None:
 
     Raises RunError if there is no journal, DiskError if the file cannot be written.
     """
-    events = read_journal(folder)
+    try:
+        html = _page(folder, read_journal(folder))
+    except (KeyError, TypeError, AttributeError, StopIteration) as error:
+        raise RunError(f"{folder.journal}: is damaged: {error!r}") from error
+    with writing(out):
+        write_synced(out, html)
+
+
+def _page(folder: RunFolder, events: Sequence[Event]) -> str:
     steps = [event for event in events if event["event"] == "step"]
     evaluations = [event for event in events if event["event"] == "evaluation"]
     metrics = read_metrics(folder)
     page = (files("polytask.studies") / "report.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    html = environment.from_string(page).render(
+    return environment.from_string(page).render(
         title=f"Run {folder.path.resolve().name}",
         summary=_summary(steps, events),
         splits=list(metrics),
@@ -50,8 +58,6 @@ def write_report(folder: RunFolder, out: Path) -> None:
         seen=evaluations[-1]["seen"] if evaluations else {},
         notes=[event["text"] for event in events if event["event"] == "note"],
     )
-    with writing(out):
-        write_synced(out, html)
 
 
 def read_journal(folder: RunFolder) -> list[Event]:
@@ -59,8 +65,10 @@ def read_journal(folder: RunFolder) -> list[Event]:
     if not folder.journal.is_file():
         raise RunError(f"{folder.path}: has no journal, so it is no run folder")
     found: list[Event] = []
-    lines = folder.journal.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = folder.journal.read_text(encoding="utf-8", errors="replace").split("\n")
     for number, line in enumerate(lines, 1):
+        if not line:
+            continue
         try:
             found.append(json.loads(line))
         except ValueError as error:

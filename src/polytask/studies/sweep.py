@@ -9,9 +9,11 @@ from itertools import product
 from pathlib import Path
 from re import sub
 from statistics import fmean, stdev
+from typing import cast
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from scipy.stats import t
 
@@ -25,7 +27,8 @@ from polytask.training.results import read_metrics
 from polytask.training.run import train_run
 
 MEAN = "mean"
-"""Stands for the mean over the tasks that are not auxiliary; a task cannot be called so."""
+"""Stands for the mean over the tasks that are not auxiliary and have a label in dev, by which
+training chooses, too; a task cannot be called so."""
 
 _CONFIDENCE = 0.95
 
@@ -93,25 +96,28 @@ class Sweep:
         for name in (MEAN, "less the first", *self.tasks[1:]):
             table.add_column(name, justify="right", no_wrap=True)
         for row in self._rows():
-            table.add_row(*row)
+            table.add_row(*map(escape, row))
         return table
 
     def markdown(self) -> str:
         """The same for a file."""
         heads = ["variant", MEAN, "less the first", *self.tasks[1:]]
-        lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *self._rows()]
+        rows = [[cell.replace("|", "\\|") for cell in row] for row in self._rows()]
+        lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
         return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
     def _rows(self) -> list[list[str]]:
         rows = []
         for place, variant in enumerate(self.variants):
-            if not self.scores(variant, MEAN):
-                error = next(one.error for one in self.trials if one.variant == variant)
-                rows.append([variant, f"failed: {error}", *[""] * len(self.tasks)])
+            own = [trial for trial in self.trials if trial.variant == variant]
+            errors = [trial.error.splitlines()[0] for trial in own if trial.error]
+            name = f"{variant} ({len(errors)} of {len(own)} failed)" if errors else variant
+            if len(errors) == len(own):
+                rows.append([name, errors[0], *[""] * max(len(self.tasks), 1)])
                 continue
             less = str(self.difference(variant, MEAN)) if place else ""
             each = [str(self.estimate(variant, task)) for task in self.tasks[1:]]
-            rows.append([variant, str(self.estimate(variant, MEAN)), less, *each])
+            rows.append([name, str(self.estimate(variant, MEAN)), less, *each])
         return rows
 
 
@@ -138,6 +144,8 @@ def variants_of(vary: Sequence[str]) -> dict[str, list[str]]:
         if one in by_key.setdefault(key.strip(), []):
             raise ConfigError(f"'{one}': is there twice")
         by_key[key.strip()].append(one)
+    if "train.seed" in by_key:
+        raise ConfigError("train.seed: every variant is trained with each seed; say `seeds`")
     if not by_key:
         raise ConfigError("nothing to vary: name values, as in --vary balancing.kind=upgrad")
     return {", ".join(chosen): list(chosen) for chosen in product(*by_key.values())}
@@ -157,6 +165,10 @@ def run_sweep(
     Every experiment is read before the first is trained. A run that diverges has no score and is
     tried again the next time. Raises PolytaskError for the user's faults, Interrupted after Ctrl-C.
     """
+    if seeds < 1:
+        raise ConfigError(f"seeds: expected at least 1, got {seeds}")
+    if any(one.partition("=")[0].strip() == "train.seed" for one in overrides):
+        raise ConfigError("train.seed: every variant is trained with each seed; say `seeds`")
     planned = [
         (variant, seed, out / _folder_name(variant, seed), [*overrides, *own, f"train.seed={seed}"])
         for seed in range(1, seeds + 1)
@@ -166,7 +178,7 @@ def run_sweep(
         read_experiment(path, own)
     trials: list[Trial] = []
     for number, (variant, seed, folder, own) in enumerate(planned, 1):
-        console.rule(f"{number} of {len(planned)}: {variant}, seed {seed}")
+        console.rule(escape(f"{number} of {len(planned)}: {variant}, seed {seed}"))
         trials.append(_trial(path, Trial(variant, seed, folder, {}), own, console))
         sweep = Sweep(trials)
         with writing(out):
@@ -187,17 +199,16 @@ def _trial(path: Path, trial: Trial, overrides: Sequence[str], console: Console)
             train_run(path, run.path, overrides=overrides, overwrite=False, console=console)
         except TrainingError as error:
             return replace(trial, error=str(error))
-    found = read_metrics(run)["dev"]
-    assert isinstance(found, dict)  # noqa: S101
-    scores = {name: _headline(entry) for name, entry in found.items()}
-    main = [scores[task.name] for task in experiment.tasks if not task.is_auxiliary]
-    return replace(trial, scores={MEAN: fmean(main), **scores})
+    found = cast(Mapping[str, Mapping[str, object]], read_metrics(run)["dev"])
+    scores = {name: _headline(entry) for name, entry in found.items() if entry["records"]}
+    main = [task.name for task in experiment.tasks if not task.is_auxiliary]
+    counted = [scores[name] for name in main if name in scores]
+    return replace(trial, scores={MEAN: fmean(counted), **scores})
 
 
-def _headline(entry: object) -> float:
-    assert isinstance(entry, dict)  # noqa: S101
-    value = next(iter(entry["metrics"].values()))
-    return 0.0 if value is None else float(value)
+def _headline(entry: Mapping[str, object]) -> float:
+    value = next(iter(cast(Mapping[str, float | None], entry["metrics"]).values()))
+    return 0.0 if value is None else value
 
 
 def _folder_name(variant: str, seed: int) -> str:

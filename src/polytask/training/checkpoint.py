@@ -122,7 +122,10 @@ def replace_folder(staged: Path, final: Path) -> None:
 def tidy(parent: Path) -> None:
     """Ends what a killed process had begun in `parent`: half folders go, older ones come back."""
     for staged in parent.glob(".staged-*"):
-        shutil.rmtree(staged, ignore_errors=True)
+        if staged.is_dir():
+            shutil.rmtree(staged, ignore_errors=True)
+        else:
+            staged.unlink(missing_ok=True)
     for old in parent.glob(".old-*"):
         final = parent / old.name.removeprefix(".old-").rpartition("-")[0]
         if final.exists():
@@ -133,7 +136,7 @@ def tidy(parent: Path) -> None:
 
 def write_synced(file: Path, text: str) -> None:
     """Writes a text file whole or not at all."""
-    staged = file.with_name(f".{file.name}-{os.getpid()}")
+    staged = file.with_name(f".staged-{file.name}-{os.getpid()}")
     try:
         staged.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
         _sync(staged)

@@ -72,7 +72,7 @@ class RunFolder:
         """
         self._recover()
         status, before = self._read()
-        if status is not None:
+        if status is not None or (self.path.is_dir() and self._is_bare()):
             tidy(self.path)
         if status == "unfinished" and not self._has_started():
             status = None
@@ -128,6 +128,10 @@ class RunFolder:
     def _removed(self) -> Path:
         return self._aside.with_name(f".removed{self._aside.name}")
 
+    def _is_bare(self) -> bool:
+        """Whether nothing was ever finished here: a kill may have left a file half written."""
+        return all(one.name.startswith(".staged-run.json-") for one in self.path.iterdir())
+
     def _has_started(self) -> bool:
         return self.checkpoints.exists() or self.model.exists()
 
@@ -150,7 +154,7 @@ class RunFolder:
 
     def _read(self) -> tuple[Status | None, dict[str, object]]:
         file = self.path / _STATUS_FILE
-        if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
+        if not self.path.exists() or (self.path.is_dir() and self._is_bare()):
             return None, {}
         if not file.is_file():
             raise RunError(f"{self.path}: is not empty and not a run folder. Use another --out.")

@@ -1,5 +1,6 @@
 """Looks at the gradients of all tasks now and then, whatever the balancing."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from polytask.balancing.sketch import Sketch
 from polytask.model import MultiTaskModel
 from polytask.training.observer import Look
 from polytask.training.passes import StepPasses
+
+_TINY = 1e-20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,13 @@ class Looks:
         self._sketch.redraw(step)
         found: dict[str, Tensor] = {}
         for losses in passes:
-            for task, loss in losses.items():
-                gradient = torch.autograd.grad(loss, self._shared, None, True, allow_unused=True)
+            last = list(losses)[-1]
+            for task in losses:
+                gradient = torch.autograd.grad(
+                    losses[task], self._shared, retain_graph=task != last, allow_unused=True
+                )
                 found[task] = found.get(task, 0) + self._sketch(gradient)
+            del losses, gradient
         return Gradients(found, passes.losses, time.perf_counter() - started)
 
     def look(
@@ -60,7 +67,9 @@ class Looks:
             for one, other in combinations(before.sketches, 2)
         }
         progress = {
-            task: (before.losses[task] - after[task]) / max(rate * norm**2, 1e-30)
+            task: (before.losses[task] - after[task]) / (rate * norm**2)
+            if rate * norm**2 > _TINY
+            else math.nan
             for task, norm in norms.items()
         }
         return Look(norms, cosines, progress, before.seconds + seconds)

@@ -135,7 +135,8 @@ class Loop:
         balancer = self.experiment.balancer
         weights = balancer.backward(passes)
         looks, at = self._looks, self.position
-        seen = looks.gradients(passes, at.step) if looks.is_due(at.step) else None
+        is_due = looks.is_due(at.step) and bool(passes.tasks)
+        seen = looks.gradients(passes, at.step) if is_due else None
         norms = dict(
             zip(
                 self._clipped,
@@ -152,7 +153,8 @@ class Loop:
             self._rounds.note_losses(at, passes.losses)
             look = self._look_back(passes, seen)
         self.optimizer.zero_grad()
-        seconds = time.perf_counter() - started - (look.seconds if look else 0.0)
+        looking = look or seen
+        seconds = time.perf_counter() - started - (looking.seconds if looking else 0.0)
         self._report(batches, passes, weights, norms, look, seconds)
 
     def _look_back(self, passes: StepPasses, seen: Gradients | None) -> Look | None:

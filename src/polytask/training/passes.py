@@ -43,27 +43,37 @@ class StepPasses(Passes):
         return list(self.counts)
 
     def __iter__(self) -> Iterator[PassLosses]:
-        """A forward a pass, behind the generators as they stood the first time."""
+        """A forward a pass, behind the generators as they stood the first time.
+
+        Another run through the passes leaves the generators as it found them.
+        """
+        before = random_state(self._device)
         is_first = not self._random
         if is_first:
-            self._random = random_state(self._device)
+            self._random = before
         else:
             set_random_state(self._random, self._device)
-        for batch in self._batches:
-            found = self._forward(batch.to(self._device))
-            if is_first:
-                for task, loss in found.items():
-                    self.losses[task] = self.losses.get(task, 0.0) + float(loss.detach())
-            if found:
-                yield found
+        try:
+            for batch in self._batches:
+                found = self._forward(batch.to(self._device))
+                if is_first:
+                    for task in found:
+                        loss = float(found[task].detach())
+                        self.losses[task] = self.losses.get(task, 0.0) + loss
+                if found:
+                    yield found
+                del found  # and with it the graph, before the next pass makes another
+        finally:
+            if not is_first:
+                set_random_state(before, self._device)
 
     def again(self) -> dict[str, float]:
         """Mean losses by task of another run, without gradients."""
         found: dict[str, float] = {}
         with torch.no_grad():
             for losses in self:
-                for task, loss in losses.items():
-                    found[task] = found.get(task, 0.0) + float(loss)
+                for task in losses:
+                    found[task] = found.get(task, 0.0) + float(losses[task])
         return found
 
     def _forward(self, batch: Pass) -> dict[str, Tensor]:
