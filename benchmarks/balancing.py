@@ -230,13 +230,13 @@ def same_rows(bench: Bench) -> dict[str, Callable[[], None]]:
 
 
 def timed(contestants: Mapping[str, Callable[[], None]], rounds: int) -> list[dict[str, float]]:
-    """Seconds of each, by round; one round before them warms up."""
+    """Seconds of each, by round, in a new order each time; one round before them warms up."""
     found: list[dict[str, float]] = []
-    for _ in range(rounds + 1):
-        seconds = {}
-        for name, run in contestants.items():
+    for number in range(rounds + 1):
+        seconds = dict.fromkeys(contestants, 0.0)
+        for name in random.Random(number).sample(list(contestants), len(contestants)):  # noqa: S311
             started = time.perf_counter()
-            run()
+            contestants[name]()
             seconds[name] = time.perf_counter() - started
         found.append(seconds)
     return found[1:]
