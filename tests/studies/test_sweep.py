@@ -36,7 +36,6 @@ def test_values_of_several_keys_are_combined_in_order() -> None:
         ([], "nothing to vary"),
         (["lr"], "'lr': expected KEY=VALUE"),
         (["a=1", "a=1"], "'a=1': is there twice"),
-        (["train.seed=3"], "train.seed: every variant is trained with each seed"),
     ],
 )
 def test_what_cannot_be_varied_is_told(vary: list[str], message: str) -> None:
@@ -175,6 +174,7 @@ def test_seeds_that_failed_are_counted_and_names_are_text() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"vary": ["train.seed=3"]}, "train.seed: every variant is trained with each seed"),
         ({"seeds": 0}, "seeds: expected at least 1, got 0"),
         ({"overrides": ["train.seed=4"]}, "train.seed: every variant"),
     ],
@@ -183,4 +183,4 @@ def test_seeds_are_not_for_the_user_to_set(
     toy: Path, tmp_path: Path, options: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        api.sweep(toy, vary=["optimizer.lr=0.1"], out=tmp_path / "all", **options)  # type: ignore[arg-type]
+        api.sweep(toy, out=tmp_path / "all", **{"vary": ["optimizer.lr=0.1"], **options})  # type: ignore[arg-type]

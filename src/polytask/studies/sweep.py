@@ -144,8 +144,6 @@ def variants_of(vary: Sequence[str]) -> dict[str, list[str]]:
         if one in by_key.setdefault(key.strip(), []):
             raise ConfigError(f"'{one}': is there twice")
         by_key[key.strip()].append(one)
-    if "train.seed" in by_key:
-        raise ConfigError("train.seed: every variant is trained with each seed; say `seeds`")
     if not by_key:
         raise ConfigError("nothing to vary: name values, as in --vary balancing.kind=upgrad")
     return {", ".join(chosen): list(chosen) for chosen in product(*by_key.values())}
@@ -167,7 +165,7 @@ def run_sweep(
     """
     if seeds < 1:
         raise ConfigError(f"seeds: expected at least 1, got {seeds}")
-    if any(one.partition("=")[0].strip() == "train.seed" for one in overrides):
+    if any(one.partition("=")[0].strip() == "train.seed" for one in [*vary, *overrides]):
         raise ConfigError("train.seed: every variant is trained with each seed; say `seeds`")
     planned = [
         (variant, seed, out / _folder_name(variant, seed), [*overrides, *own, f"train.seed={seed}"])
