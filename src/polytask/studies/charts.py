@@ -15,7 +15,7 @@ _MAX_POINTS = 240
 _NUM_TICKS = 5
 
 
-def line_chart(lines: Mapping[str, Points], *, horizontal: str = "step") -> Markup:
+def line_chart(lines: Mapping[str, Points]) -> Markup:
     """Lines by name over steps; many points become means of neighbours.
 
     Numbers that are not finite are left out.
@@ -33,7 +33,7 @@ def line_chart(lines: Mapping[str, Points], *, horizontal: str = "step") -> Mark
         up = (y - y_low) / (y_high - y_low) * (HEIGHT - _TOP - _BOTTOM)
         return _LEFT + across, HEIGHT - _BOTTOM - up
 
-    parts = [_frame(x_low, x_high, y_ticks, place, horizontal)]
+    parts = [_frame(x_low, x_high, y_ticks, place)]
     for number, (name, points) in enumerate(shown.items()):
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))
         style = f"c{number % _NUM_COLOURS}" + " dashed" * (number >= _NUM_COLOURS)
@@ -48,7 +48,7 @@ def line_chart(lines: Mapping[str, Points], *, horizontal: str = "step") -> Mark
     return _svg(HEIGHT, parts) + legend(list(shown))
 
 
-def heat_map(rows: Mapping[str, Points], *, low: float = -1.0, high: float = 1.0) -> Markup:
+def heat_map(rows: Mapping[str, Points]) -> Markup:
     """A row of cells for each name, a column for each step: blue below 0, red above."""
     columns = sorted({x for points in rows.values() for x, _ in points})
     if not columns:
@@ -66,7 +66,7 @@ def heat_map(rows: Mapping[str, Points], *, low: float = -1.0, high: float = 1.0
             value = values.get(x)
             if value is None or not math.isfinite(value):
                 continue
-            share = max(-1.0, min(1.0, value / (high if value > 0 else -low)))
+            share = max(-1.0, min(1.0, value))
             parts.append(
                 _format(
                     '<rect class="{}" x="{:.1f}" y="{}" width="{:.1f}" height="{}" '
@@ -140,7 +140,6 @@ def _frame(
     x_high: float,
     y_ticks: Sequence[float],
     place: object,
-    horizontal: str,
 ) -> Markup:
     assert callable(place)  # noqa: S101
     parts = []
@@ -154,7 +153,7 @@ def _frame(
         x = x_low + share * (x_high - x_low)
         across, _ = place(x, y_ticks[0])
         text = '<text class="tick" x="{:.1f}" y="{}" text-anchor="{}">{}{:.0f}</text>'
-        word = f"{horizontal} " if share == 0 else ""
+        word = "step " if share == 0 else ""
         parts.append(_format(text, across, HEIGHT - 12, anchor, word, x))
     return Markup("").join(parts)
 
