@@ -73,6 +73,52 @@ def test_the_seed_alone_decides_the_weights(kind: str) -> None:
     assert not torch.equal(one(inputs), other(inputs))
 
 
+def run_backwards(encoder: Encoder) -> None:
+    """Two passes, the second with two backwards."""
+    for rows in ([ROWS[0], ROWS[2]], [ROWS[1]]):
+        hidden = encoder(inputs_of(encoder, rows, num_tokens=32))
+        hidden.square().sum().backward(retain_graph=True)
+    hidden.sum().backward()
+
+
+def gradients(encoder: Encoder) -> dict[str, torch.Tensor | None]:
+    found = {name: p.grad for name, p in encoder.named_parameters()}
+    encoder.zero_grad()
+    return found
+
+
+@EVERY
+def test_adding_up_gives_the_same_gradients_as_whole_matrices(kind: str) -> None:
+    encoder = create(kind)
+    encoder.never_read = torch.nn.Embedding(4, 2)
+
+    run_backwards(encoder)
+    whole = gradients(encoder)
+    with encoder.adding_up():
+        run_backwards(encoder)
+
+    added = gradients(encoder)
+    assert added["never_read.weight"] is None
+    for name, gradient in whole.items():
+        torch.testing.assert_close(added[name], gradient)
+
+
+@EVERY
+def test_adding_up_goes_on_from_the_gradients_there(kind: str) -> None:
+    encoder = create(kind)
+    for parameter in encoder.parameters():
+        parameter.grad = torch.ones_like(parameter)
+
+    with encoder.adding_up():
+        encoder(inputs_of(encoder, ROWS)).sum().backward()
+
+    there = encoder.token_embeddings().grad
+    assert there is not None
+    assert there.layout is torch.strided
+    assert (there == 1).all(1).any()
+    assert not (there == 1).all()
+
+
 @EVERY
 def test_every_parameter_of_the_blocks_gets_a_gradient(kind: str) -> None:
     encoder = create(kind)

@@ -98,8 +98,9 @@ class Weighting(Balancer, ABC):
         """Nothing names a task."""
 
     def attach(self, setting: Setting) -> list[str]:
-        """Keeps the tasks."""
+        """Keeps the tasks and the encoder."""
         self.tasks = dict(setting.num_classes)
+        self.encoder = setting.encoder
         return []
 
     @property
@@ -138,10 +139,11 @@ class PriorWeighting(Weighting, ABC):
         """One backward a pass."""
         weights = self.draw()
         found: dict[str, float] = {}
-        for losses in passes:
-            weighted(losses, weights).backward()
-            for task, loss in losses.items():
-                found[task] = found.get(task, 0.0) + float(loss.detach())
+        with self.encoder.adding_up():
+            for losses in passes:
+                weighted(losses, weights).backward()
+                for task, loss in losses.items():
+                    found[task] = found.get(task, 0.0) + float(loss.detach())
         if all(map(math.isfinite, found.values())):
             self.learn(found)
         return {task: weights[task] for task in found}

@@ -57,17 +57,18 @@ class Probe(Way):
         held: list[PassLosses] = []
         gradients: dict[str, Gradients] = {}
         losses: dict[str, float] = {}
-        with self.space.open():
-            for of_pass in passes:
-                held.append(of_pass)
-                for task in of_pass:
-                    note(losses, task, of_pass[task])
-                    gradients[task] = added(gradients.get(task), self.partial(of_pass, task))
-        if not losses:
-            return {}
-        weights = weigh(gramian_of(list(gradients.values())), losses)
-        while held:
-            self.train_encoder(held.pop(), weights)
+        with self.space.adding_up():
+            with self.space.open():
+                for of_pass in passes:
+                    held.append(of_pass)
+                    for task in of_pass:
+                        note(losses, task, of_pass[task])
+                        gradients[task] = added(gradients.get(task), self.partial(of_pass, task))
+            if not losses:
+                return {}
+            weights = weigh(gramian_of(list(gradients.values())), losses)
+            while held:
+                self.train_encoder(held.pop(), weights)
         return weights
 
 

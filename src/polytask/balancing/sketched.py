@@ -62,9 +62,10 @@ class Replayed(_Sketched):
         if not losses:
             return {}
         weights = weigh(_gramian(sketches), losses)
-        for of_pass in passes:
-            self.train_encoder(of_pass, weights)
-            del of_pass
+        with self.space.adding_up():
+            for of_pass in passes:
+                self.train_encoder(of_pass, weights)
+                del of_pass
         return weights
 
 
@@ -91,7 +92,7 @@ class Stale(_Sketched):
         sketches: dict[str, Tensor] = {}
         losses: dict[str, float] = {}
         held = torch.zeros(SIZE, dtype=torch.float64)
-        with self.space.open(), self._unweighted_heads():
+        with self.space.open(), self.space.adding_up(), self._unweighted_heads():
             for of_pass in passes:
                 for task in of_pass:
                     note(losses, task, of_pass[task])

@@ -1,7 +1,7 @@
 """Where the gradients of tasks are compared: on which parameters of the encoder."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Literal
 
 import torch
@@ -44,6 +44,10 @@ class Space:
             named = self._encoder.named_parameters()
             return [p for name, p in named if "lora_" in name and p.requires_grad]
         return [self._bias] if self.name == "shared" else self.shared
+
+    def adding_up(self) -> AbstractContextManager[None]:
+        """While backwards of several passes add to the encoder's `.grad`."""
+        return self._encoder.adding_up()
 
     @contextmanager
     def open(self) -> Iterator[None]:

@@ -49,7 +49,7 @@ class Way(ABC):
             if gradient is not None:
                 held = parameter.grad
                 parameter.grad = gradient.clone() if held is None else held + gradient
-        return list(found[:num])
+        return [None if one is None else one.to_dense() for one in found[:num]]
 
     def train_encoder(self, losses: PassLosses, weights: Mapping[str, float]) -> None:
         """Adds the weighted sum of gradients on the encoder alone."""

@@ -47,7 +47,7 @@ class LSTMEncoder(Encoder):
         nn.init.normal_(self.embed.weight, std=_SPREAD)
         self.pairs = nn.Embedding(bigrams, width) if bigrams else None
         if self.pairs is not None:
-            nn.init.normal_(self.pairs.weight, std=_SPREAD)
+            nn.init.zeros_(self.pairs.weight)  # a pair that was never seen says nothing
         self.dropout = nn.Dropout(dropout)
         self.layers = nn.ModuleList(
             nn.LSTM(width, width // 2, batch_first=True, bidirectional=True) for _ in range(layers)

@@ -2,8 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from polytask.data.batching import Inputs
@@ -33,6 +35,37 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def token_embeddings(self) -> nn.Parameter:
         """The embeddings of all tokens: (tokens, width of embeddings)."""
+
+    @contextmanager
+    def adding_up(self) -> Iterator[None]:
+        """Meanwhile backwards add to the `.grad` of embeddings the rows of their tokens alone.
+
+        A backward of a pass otherwise fills and adds a matrix of the whole vocabulary. Only on a
+        processor: a GPU would add rows in an order of its own.
+        """
+        tables = [
+            module
+            for module in self.modules()
+            if isinstance(module, nn.Embedding)
+            and module.weight.requires_grad
+            and module.weight.device.type == "cpu"
+            and not module.sparse
+        ]
+        made: list[tuple[Tensor, Tensor, int]] = []
+        for table in tables:
+            table.sparse = True
+            if table.weight.grad is None:
+                gradient = torch.zeros_like(table.weight)
+                table.weight.grad = gradient
+                made.append((table.weight, gradient, gradient._version))
+        try:
+            yield
+        finally:
+            for table in tables:
+                table.sparse = False
+            for weight, gradient, version in made:
+                if gradient._version == version:  # no backward has added to it
+                    weight.grad = None
 
     @abstractmethod
     def save(self, folder: Path) -> None:
