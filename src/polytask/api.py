@@ -90,7 +90,8 @@ def train(
     folder = Path(out) if out is not None else Path("runs") / path.stem
     shown = console or Console(stderr=True)
     trained = train_run(path, folder, overrides=overrides, overwrite=overwrite, console=shown)
-    write_card(trained.folder, trained.experiment)
+    if trained.is_first:
+        write_card(trained.folder, trained.experiment)
     return trained
 
 

@@ -1,6 +1,7 @@
 """The command line: options in, exit code out. `--help` loads neither torch nor transformers."""
 
 import json
+import os
 import sys
 from codecs import BOM_UTF8
 from collections.abc import Iterator
@@ -59,16 +60,19 @@ def main() -> None:
     try:
         app()
     except PolytaskError as error:
-        print(error, file=sys.stderr)
+        _tell(error)
         sys.exit(DISK_FAULT if isinstance(error, DiskError) else USER_FAULT)
     except BrokenPipeError:
         sys.stderr.close()
     except Interrupted as error:
-        print(
-            f"{error} The state is saved: run the same command, without --overwrite, to go on.",
-            file=sys.stderr,
-        )
+        _tell(f"{error} The state is saved: run the same command, without --overwrite, to go on.")
         sys.exit(INTERRUPTED)
+
+
+def _tell(text: object) -> None:
+    """Of the processes of a launcher the first alone talks."""
+    if os.environ.get("RANK", "0") == "0":
+        print(text, file=sys.stderr)
 
 
 @app.callback(invoke_without_command=True)
@@ -98,6 +102,8 @@ def train(
 
     folder = out or Path("runs") / experiment.stem
     trained = api.train(experiment, out=folder, overrides=overrides or (), overwrite=overwrite)
+    if not trained.is_first:
+        return
     console = Console()
     console.print(
         f"Trained {trained.num_steps} steps in {trained.seconds:.0f} s; the best model is that of "

@@ -40,7 +40,12 @@ class MultiTaskModel(nn.Module):
         `tasks` names, for each feed, the tasks that read it; those that they read are run too.
         Several parts of one pass must not come from the same feed.
         """
-        hidden = self.encoder(batch.inputs)  # (rows, tokens, width)
+        return self.read(self.encoder(batch.inputs), batch, tasks)
+
+    def read(
+        self, hidden: Tensor, batch: Pass, tasks: Mapping[str, Sequence[str]]
+    ) -> dict[str, Tensor]:
+        """Logits by task from hidden states of shape (rows, tokens, width)."""
         found: dict[str, Tensor] = {}
         for part in batch.parts:
             for task in tasks[part.feed]:

@@ -12,7 +12,7 @@ def test_a_task_is_as_strong_as_its_gradient_on_the_encoder(toy: Path) -> None:
     loop = toy_loop(toy, "encoder.dropout=0.0", "tasks.stars.dropout=0.0")
     before = random_state(torch.device("cpu"))
 
-    found = gradient_sizes(loop.model, loop._train, loop.experiment.tasks_by_feed())
+    found = gradient_sizes(loop.model, loop._batches.feeds, loop.experiment.tasks_by_feed())
 
     assert set(found) == {"intent", "items", "stars"}
     assert min(found.values()) > 0
@@ -21,7 +21,7 @@ def test_a_task_is_as_strong_as_its_gradient_on_the_encoder(toy: Path) -> None:
     with torch.no_grad():
         for parameter in loop.model.head("stars").parameters():
             parameter *= 3
-    again = gradient_sizes(loop.model, loop._train, loop.experiment.tasks_by_feed())
+    again = gradient_sizes(loop.model, loop._batches.feeds, loop.experiment.tasks_by_feed())
     assert again["stars"] > 2 * found["stars"]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from polytask.encoders import Encoder
+from polytask.processes import of_first, sums
 
 PassLosses = Mapping[str, Tensor]
 """By task, what one pass adds to the task's mean loss of the step: a scalar with a graph."""
@@ -66,7 +67,10 @@ class Balancer(ABC):
 
     @abstractmethod
     def backward(self, passes: Passes) -> dict[str, float]:
-        """Adds the gradients of a step to `.grad` and returns the weight of each task."""
+        """Adds the gradients of a step to `.grad` and returns the weight of each task.
+
+        Of several processes each adds what comes of its own rows: the sum is the gradient.
+        """
 
     @property
     @abstractmethod
@@ -137,13 +141,14 @@ class PriorWeighting(Weighting, ABC):
 
     def backward(self, passes: Passes) -> dict[str, float]:
         """One backward a pass."""
-        weights = self.draw()
+        weights = of_first(self.draw())
         found: dict[str, float] = {}
         with self.encoder.adding_up():
             for losses in passes:
                 weighted(losses, weights).backward()
                 for task, loss in losses.items():
                     found[task] = found.get(task, 0.0) + float(loss.detach())
+        found = sums(found, passes.tasks)
         if all(map(math.isfinite, found.values())):
             self.learn(found)
         return {task: weights[task] for task in found}
@@ -162,13 +167,15 @@ class LossWeighting(Weighting, ABC):
         for losses in passes:
             for task, loss in losses.items():
                 total[task] = total[task] + loss if task in total else loss
-        found = {task: float(loss.detach()) for task, loss in total.items()}
+        here = {task: float(loss.detach()) for task, loss in total.items()}
+        found = sums(here, passes.tasks)
         if not all(map(math.isfinite, found.values())):  # the step will be refused
             return dict.fromkeys(found, 1.0)
         if not found:
             return {}
-        weights = dict(self.weigh(found))
-        weighted(total, weights).backward()
+        weights = of_first(dict(self.weigh(found)))
+        if total:
+            weighted(total, weights).backward()
         return weights
 
 

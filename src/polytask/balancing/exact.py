@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from polytask.balancing.balancer import Passes, PassLosses
-from polytask.balancing.way import Gradients, Way, Weigh, added, note
+from polytask.balancing.way import Gradients, Way, Weigh, added, note, of_all
+from polytask.processes import is_first, sums
 
 _AT_ONCE = 1 << 16
 """Numbers of a gradient that stay in the cache of a processor."""
@@ -29,9 +30,12 @@ class Exact(Way):
                 loss.backward(retain_graph=place < len(of_pass))
                 note(losses, task, loss)
                 gradients[task] = added(gradients.get(task), self._taken())
-        if not losses:
+        if not passes.tasks:
             return {}
-        weights = weigh(gramian_of(list(gradients.values())), losses)
+        gradients = of_all(gradients, passes.tasks, self.space.shared)
+        weights = weigh(gramian_of(list(gradients.values())), sums(losses, passes.tasks))
+        if not is_first():
+            return weights  # what the first process adds is whole
         for place, parameter in enumerate(self.space.shared):
             of_tasks = [found[place] for found in gradients.values()]
             parameter.grad = _combined(of_tasks, list(weights.values()))
@@ -64,9 +68,10 @@ class Probe(Way):
                     for task in of_pass:
                         note(losses, task, of_pass[task])
                         gradients[task] = added(gradients.get(task), self.partial(of_pass, task))
-            if not losses:
+            if not passes.tasks:
                 return {}
-            weights = weigh(gramian_of(list(gradients.values())), losses)
+            gradients = of_all(gradients, passes.tasks, self.space.parameters)
+            weights = weigh(gramian_of(list(gradients.values())), sums(losses, passes.tasks))
             while held:
                 self.train_encoder(held.pop(), weights)
         return weights

@@ -13,6 +13,7 @@ from polytask.balancing.sketched import Replayed, Stale
 from polytask.balancing.spaces import Space, SpaceName
 from polytask.balancing.way import Way
 from polytask.errors import ConfigError
+from polytask.processes import of_first
 
 WayName = Literal["exact", "stale", "probe", "sketch"]
 
@@ -96,7 +97,8 @@ class GradientBalancer(Balancer):
     def _weigh(self, gramian: Tensor, losses: Mapping[str, float]) -> dict[str, float]:
         if not gramian.isfinite().all() or not all(map(math.isfinite, losses.values())):
             return dict.fromkeys(losses, 1.0)  # the step will be refused
-        return dict(zip(losses, self.method.weigh(gramian, losses).tolist(), strict=True))
+        weights = self.method.weigh(gramian, losses).tolist()
+        return of_first(dict(zip(losses, weights, strict=True)))
 
     @property
     def looks_back(self) -> bool:

@@ -13,6 +13,7 @@ from polytask.balancing.running import RunningGramian
 from polytask.balancing.sketch import SIZE, Sketch
 from polytask.balancing.spaces import Space
 from polytask.balancing.way import Way, Weigh, note
+from polytask.processes import summed, sums
 
 LEAST = 0.01
 """Of the mean size of weights: the least of a task, so that its gradient can still be seen."""
@@ -59,9 +60,9 @@ class Replayed(_Sketched):
                     gradient = self.partial(of_pass, task, retain=False)
                     sketches[task] = sketches.get(task, 0) + self.sketch(gradient)
                 del of_pass  # and with it the graph, before the next pass makes another
-        if not losses:
+        if not passes.tasks:
             return {}
-        weights = weigh(_gramian(sketches), losses)
+        weights = weigh(_gramian(sketches, passes.tasks), sums(losses, passes.tasks))
         with self.space.adding_up():
             for of_pass in passes:
                 self.train_encoder(of_pass, weights)
@@ -98,7 +99,7 @@ class Stale(_Sketched):
                     note(losses, task, of_pass[task])
                 held = self._train(of_pass, weights, sketches, held)
                 del of_pass
-        gramian = _gramian(sketches)
+        gramian, losses = _gramian(sketches, passes.tasks), sums(losses, passes.tasks)
         if gramian.isfinite().all() and all(map(math.isfinite, losses.values())):
             self.running.update(gramian, losses)
         return weights
@@ -155,9 +156,10 @@ class Stale(_Sketched):
         self.running.load_state_dict(cast(dict[str, object], state["running"]))
 
 
-def _gramian(sketches: Mapping[str, Tensor]) -> Tensor:
-    """Scalar products: (tasks, tasks), in the order of the sketches."""
-    rows = torch.stack(list(sketches.values()))
+def _gramian(sketches: Mapping[str, Tensor], tasks: Sequence[str]) -> Tensor:
+    """Scalar products of the sums over all processes: (tasks, tasks)."""
+    nothing = torch.zeros(SIZE, dtype=torch.float64)
+    rows = summed(torch.stack([sketches.get(task, nothing) for task in tasks]))
     return rows @ rows.T
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from polytask.balancing.balancer import Passes, PassLosses, weighted
 from polytask.balancing.spaces import Space
+from polytask.processes import sum_gradients
 
 Weigh = Callable[[Tensor, Mapping[str, float]], dict[str, float]]
 """From scalar products, (tasks, tasks), and mean losses in the same order to weights by task."""
@@ -60,6 +61,14 @@ class Way(ABC):
 def note(found: dict[str, float], task: str, loss: Tensor) -> None:
     """Adds what a pass says of a task's loss."""
     found[task] = found.get(task, 0.0) + float(loss.detach())
+
+
+def of_all(
+    gradients: Mapping[str, Gradients], tasks: Sequence[str], parameters: Sequence[nn.Parameter]
+) -> dict[str, Gradients]:
+    """The sums over all processes by task."""
+    nothing: Gradients = [None] * len(parameters)
+    return {task: sum_gradients(gradients.get(task, nothing), parameters) for task in tasks}
 
 
 def added(held: Gradients | None, more: Gradients) -> Gradients:

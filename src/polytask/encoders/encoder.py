@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from polytask.data.batching import Inputs
 from polytask.data.tokeniser import Tokeniser
+from polytask.errors import ConfigError
 
 Texts = Callable[[], Iterator[str]]
 """The training texts of all tasks, word by word or whole, to learn a tokeniser from."""
@@ -27,6 +28,17 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, inputs: Inputs) -> Tensor:
         """Hidden states of shape (rows, tokens, width)."""
+
+    def layer_modules(self) -> Sequence[nn.Module]:
+        """The modules that data passes one after the other, where their weights can be spread."""
+        return ()
+
+    def recompute_activations(self) -> None:
+        """From now on backwards compute again what a forward would keep: slower, and smaller.
+
+        Raises ConfigError where the encoder cannot.
+        """
+        raise ConfigError("train.gradient_checkpointing: not with this kind of encoder")
 
     @abstractmethod
     def blocks(self) -> Sequence[Sequence[nn.Parameter]]:
@@ -49,6 +61,7 @@ class Encoder(nn.Module, ABC):
             if isinstance(module, nn.Embedding)
             and module.weight.requires_grad
             and module.weight.device.type == "cpu"
+            and not hasattr(module.weight, "full_tensor")  # spread over processes
             and not module.sparse
         ]
         made: list[tuple[Tensor, Tensor, int]] = []

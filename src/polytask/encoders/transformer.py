@@ -66,7 +66,7 @@ class Transformer(Encoder):
 
     def blocks(self) -> Sequence[Sequence[nn.Parameter]]:
         """Embeddings first, then one block a layer, without the pooler, which nothing reads."""
-        layers = self._layers()
+        layers = self.layer_modules()
         in_layers = {id(p) for layer in layers for p in layer.parameters()}
         below: list[nn.Parameter] = []
         above: list[nn.Parameter] = []
@@ -77,6 +77,13 @@ class Transformer(Encoder):
         blocks = [list(layer.parameters()) for layer in layers]
         blocks[-1] += above
         return [below, *blocks]
+
+    def recompute_activations(self) -> None:
+        """Of each layer only its input is kept. Raises ConfigError if the model cannot do that."""
+        try:
+            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+        except ValueError as error:
+            raise ConfigError(f"train.gradient_checkpointing: {error}") from error
 
     def token_embeddings(self) -> nn.Parameter:
         """The embeddings of all tokens: (tokens, width of embeddings)."""
@@ -95,9 +102,11 @@ class Transformer(Encoder):
             return half
         return self.model
 
-    def _layers(self) -> nn.ModuleList:
+    def layer_modules(self) -> Sequence[nn.Module]:
+        """The transformer's layers."""
         lists = [m for m in self._encoder.modules() if isinstance(m, nn.ModuleList) and len(m)]
-        return max(lists, key=lambda found: sum(p.numel() for p in found.parameters()))
+        largest = max(lists, key=lambda found: sum(p.numel() for p in found.parameters()))
+        return list(largest)
 
 
 def _longest_row(config: PretrainedConfig) -> int | None:

@@ -8,9 +8,11 @@ import torch
 
 from polytask.data.batching import by_length, pad
 from polytask.data.feed import RowSource
+from polytask.data.records import Indices
 from polytask.data.windows import gather, whole_texts
 from polytask.heads import Prediction, pool_mean
 from polytask.model import MultiTaskModel
+from polytask.processes import gathered, share
 from polytask.tasks import Task, make_pass
 
 BATCH_TOKENS = 4096
@@ -20,12 +22,17 @@ BATCH_TOKENS = 4096
 def predict(
     model: MultiTaskModel, source: RowSource, tasks: Sequence[Task]
 ) -> dict[str, list[Prediction]]:
-    """Predictions by task, in the order of the records: one forward of the encoder a batch."""
+    """Predictions by task, in the order of the records: one forward of the encoder a batch.
+
+    While several processes train, each computes its share of the batches and all get everything.
+    """
+    batches = list(by_length(source.lengths, source.num_rows, BATCH_TOKENS))
     found: dict[str, list[Prediction]] = {task.name: [{}] * len(source.lengths) for task in tasks}
-    for part in stream(model, source, tasks):
-        for task, predictions in part.predictions.items():
-            for index, prediction in zip(part.indices, predictions, strict=True):
-                found[task][index] = prediction
+    for parts in gathered(list(_stream(model, source, tasks, share(batches)))):
+        for part in parts:
+            for task, predictions in part.predictions.items():
+                for index, prediction in zip(part.indices, predictions, strict=True):
+                    found[task][index] = prediction
     return found
 
 
@@ -37,13 +44,15 @@ class Predicted:
     predictions: Mapping[str, list[Prediction]]
 
 
-def stream(model: MultiTaskModel, source: RowSource, tasks: Sequence[Task]) -> Iterator[Predicted]:
-    """Predictions batch by batch, the longest texts first; in float32 whatever training used."""
+def _stream(
+    model: MultiTaskModel, source: RowSource, tasks: Sequence[Task], batches: Sequence[Indices]
+) -> Iterator[Predicted]:
+    """Predictions batch by batch; in float32 whatever training used."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     try:
-        for indices in by_length(source.lengths, source.num_rows, BATCH_TOKENS):
+        for indices in batches:
             batch = make_pass(
                 [(source, indices)],
                 {source.name: tasks},
@@ -51,7 +60,7 @@ def stream(model: MultiTaskModel, source: RowSource, tasks: Sequence[Task]) -> I
                 is_training=False,
             ).to(device)
             part = batch.parts[0]
-            with torch.inference_mode():
+            with torch.no_grad():
                 logits = model(batch, {source.name: [task.name for task in tasks]})
             yield Predicted(
                 indices.tolist(),

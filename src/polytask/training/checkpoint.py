@@ -16,6 +16,7 @@ from torch import Tensor
 
 from polytask.build import file_digest
 from polytask.errors import DiskError
+from polytask.processes import first_does
 
 _MANIFEST = "manifest.json"
 _STATE = "state.json"
@@ -71,12 +72,17 @@ def newest_checkpoint(folder: Path, device: torch.device) -> tuple[Snapshot | No
 
     One that is not whole is put aside until the next is saved.
     """
+    newest, skipped = first_does(lambda: _newest(folder))
+    return None if newest is None else _read(newest, device), skipped
+
+
+def _newest(folder: Path) -> tuple[Path | None, list[str]]:
     tidy(folder)
     skipped: list[str] = []
     for candidate in _all(folder):
         fault = _fault(candidate)
         if fault is None:
-            return _read(candidate, device), skipped
+            return candidate, skipped
         skipped.append(f"{candidate.name} is not used: {fault}.")
         with suppress(OSError):
             candidate.rename(candidate.with_name(f"{_DAMAGED}{candidate.name}"))
@@ -144,6 +150,12 @@ def write_synced(file: Path, text: str) -> None:
     except OSError:
         staged.unlink(missing_ok=True)
         raise
+
+
+def write_text(file: Path, text: str) -> None:
+    """The same. Raises DiskError if the disk refuses."""
+    with writing(file.parent):
+        write_synced(file, text)
 
 
 @contextmanager

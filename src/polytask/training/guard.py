@@ -8,6 +8,7 @@ from torch import Tensor
 from polytask.data.batching import Pass
 from polytask.model import MultiTaskModel
 
+NO_TASK = "the gradient is not finite, for no single task"
 _MAX_ROWS = 5
 
 Losses = Callable[[Pass], Mapping[str, Tensor]]
@@ -36,7 +37,7 @@ def find_culprit(
                 if task in _broken_tasks(model, remake(part.feed, int(index)), losses)
             )
     if not faults:
-        return f"{blame}the gradient is not finite, for no single task"
+        return f"{blame}{NO_TASK}"
     sentences = [
         f"the {what[task]} of task {task} is not finite, from {_listed(rows)}"
         for task, rows in faults.items()

@@ -9,8 +9,9 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from polytask.balancing.sketch import Sketch
+from polytask.balancing.sketch import SIZE, Sketch
 from polytask.model import MultiTaskModel
+from polytask.processes import summed
 from polytask.training.observer import Look
 from polytask.training.passes import StepPasses
 
@@ -54,7 +55,9 @@ class Looks:
                 )
                 found[task] = found.get(task, 0) + self._sketch(gradient)
             del losses, gradient
-        return Gradients(found, passes.losses, time.perf_counter() - started)
+        nothing = torch.zeros(SIZE, dtype=torch.float64)
+        sketches = {task: summed(found.get(task, nothing.clone())) for task in passes.tasks}
+        return Gradients(sketches, passes.losses(), time.perf_counter() - started)
 
     def look(
         self, before: Gradients, after: Mapping[str, float], rate: float, seconds: float

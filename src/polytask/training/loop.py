@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from polytask.balancing import Setting
@@ -17,8 +18,10 @@ from polytask.evaluation.score import TaskResult, score_tasks
 from polytask.heads import Scores
 from polytask.mixing.steps import StepPlan
 from polytask.model import MultiTaskModel
-from polytask.tasks import make_pass
-from polytask.training.guard import find_culprit
+from polytask.processes import alone, gathered, make_same, sums
+from polytask.training import sharding
+from polytask.training.batches import Batches
+from polytask.training.guard import NO_TASK, find_culprit
 from polytask.training.looks import Gradients, Looks
 from polytask.training.observer import EvaluationReport, Look, Observer, StepReport
 from polytask.training.optim import (
@@ -26,6 +29,7 @@ from polytask.training.optim import (
     make_optimizer,
     schedule_factor,
     set_learning_rate,
+    sum_up_gradients,
 )
 from polytask.training.passes import StepPasses
 from polytask.training.position import Position
@@ -65,10 +69,16 @@ class Loop:
     ) -> None:
         self.experiment = experiment
         self.model = model.to(device)
+        make_same(list(model.state_dict().values()))
+        if experiment.train.gradient_checkpointing:
+            model.encoder.recompute_activations()
+        is_spread = sharding.is_asked()
+        if is_spread:
+            sharding.shard(model, device)
         self.position = Position()
         self.optimizer = make_optimizer(model, experiment.optimizer, experiment.tasks)
-        self._train = train
-        self._looks = Looks(model, experiment.train.look_every)
+        self._batches = Batches(model, train, experiment.tasks_by_feed())
+        self._looks = Looks(model, None if is_spread else experiment.train.look_every)
         self._tasks = experiment.tasks_by_feed()
         self._names = {feed: [task.name for task in tasks] for feed, tasks in self._tasks.items()}
         self.notes = experiment.balancer.attach(
@@ -128,12 +138,14 @@ class Loop:
         started = time.perf_counter()
         if self.experiment.balancer.is_apart:
             plan = tuple((part,) for batch in plan for part in batch)
-        batches = [self._make_pass(batch) for batch in plan]
+        batches = self._batches.own(plan)
         passes = self._passes(batches)
         factor = schedule_factor(self.position.step, self.num_steps, self.experiment.schedule)
         set_learning_rate(self.optimizer, factor)
         balancer = self.experiment.balancer
         weights = balancer.backward(passes)
+        sum_up_gradients(self.model)
+        losses = passes.losses()
         looks, at = self._looks, self.position
         is_due = looks.is_due(at.step) and bool(passes.tasks)
         seen = looks.gradients(passes, at.step) if is_due else None
@@ -144,13 +156,13 @@ class Loop:
                 strict=True,
             )
         )
-        if not all(map(math.isfinite, [*passes.losses.values(), *norms.values()])):
+        if not all(map(math.isfinite, [*losses.values(), *norms.values()])):
             self._not_finite(batches, hooks)
             look = None
         else:
             at.num_skipped = 0
             self.optimizer.step()
-            self._rounds.note_losses(at, passes.losses)
+            self._rounds.note_losses(at, losses)
             look = self._look_back(passes, seen)
         self.optimizer.zero_grad()
         looking = look or seen
@@ -177,25 +189,11 @@ class Loop:
             self.model, batches, self._names, device=self.device, autocast=self._autocast
         )
 
-    def _make_pass(self, batch: Sequence[tuple[str, object]]) -> Pass:
-        return make_pass(
-            [(self._train[name], indices) for name, indices in batch],  # type: ignore[misc]
-            self._tasks,
-            tokeniser=self.model.encoder.tokeniser,
-        )
-
     def _not_finite(self, passes: Sequence[Pass], hooks: Hooks) -> None:
         options = self.experiment.train
         at = self.position
         self.optimizer.zero_grad()
-        culprit = find_culprit(
-            self.model,
-            passes,
-            losses=lambda batch: next(iter(self._passes([batch])), {}),
-            where=lambda feed, index: self._train[feed].records.where(index),
-            remake=lambda feed, index: self._make_pass([(feed, [index])]),
-        )
-        message = f"step {at.step + 1}: {culprit}"
+        message = f"step {at.step + 1}: {self._culprit(passes)}"
         if options.on_nan == "raise":
             raise TrainingError(f"{message}. The weights were not changed by this step.")
         at.num_skipped += 1
@@ -205,6 +203,19 @@ class Loop:
             observer.note(f"{message}. The step is skipped.")
         if options.on_nan == "rollback":
             hooks.rollback()
+
+    def _culprit(self, passes: Sequence[Pass]) -> str:
+        if sharding.is_sharded(self.model.encoder):
+            return "a loss or gradient is not finite"
+        with alone():
+            found = find_culprit(
+                self.model,
+                passes,
+                losses=lambda batch: next(iter(self._passes([batch])), {}),
+                where=self._batches.where,
+                remake=lambda feed, index: self._batches.make([(feed, np.array([index]))]),
+            )
+        return min(gathered(found), key=lambda text: NO_TASK in text)
 
     def _evaluate(self, hooks: Hooks, passes: Mapping[str, float]) -> None:
         results = score_tasks(self.model, self._dev, self._tasks, tune=True)
@@ -251,20 +262,23 @@ class Loop:
         look: Look | None,
         seconds: float,
     ) -> None:
+        sizes = {
+            "num_examples": sum(len(part.records) for batch in batches for part in batch.parts),
+            "num_tokens": sum(int(batch.inputs.mask.sum()) for batch in batches),
+            "num_padded": sum(batch.inputs.mask.numel() for batch in batches),
+        }
         report = StepReport(
             step=self.position.step + 1,
             num_steps=self.num_steps,
             epoch=self.position.epoch + 1,
-            losses=passes.losses,
+            losses=passes.losses(),
             weights=weights,
             counts=passes.counts,
             learning_rate=self.optimizer.param_groups[0]["lr"],
             gradient_norms=norms,
-            num_examples=sum(len(part.records) for batch in batches for part in batch.parts),
-            num_tokens=sum(int(batch.inputs.mask.sum()) for batch in batches),
-            num_padded=sum(batch.inputs.mask.numel() for batch in batches),
             seconds=seconds,
             look=look,
+            **{name: int(size) for name, size in sums(sizes, list(sizes)).items()},
         )
         for observer in self._observers:
             observer.step(report)

@@ -10,7 +10,9 @@ from torch.optim import AdamW
 from polytask.config.options import OptimizerOptions, ScheduleOptions
 from polytask.errors import ConfigError
 from polytask.model import MultiTaskModel
+from polytask.processes import sum_gradients
 from polytask.tasks import Task
+from polytask.training.sharding import is_sharded, whole
 
 
 def make_optimizer(
@@ -69,12 +71,21 @@ def schedule_factor(step: int, num_steps: int, options: ScheduleOptions) -> floa
     return 1 - progress if options.shape == "linear" else (1 + math.cos(math.pi * progress)) / 2
 
 
+def sum_up_gradients(model: MultiTaskModel) -> None:
+    """Adds up what the processes have; FSDP has done so for an encoder that is spread."""
+    trained = model.heads if is_sharded(model.encoder) else model
+    parameters = [p for p in trained.parameters() if p.requires_grad]
+    gradients = sum_gradients([p.grad for p in parameters], parameters)
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient
+
+
 def clip_gradients(groups: Sequence[Sequence[nn.Parameter]], max_norm: float | None) -> list[float]:
     """The gradient norm of each group of parameters; each is scaled down to `max_norm`."""
     norms: list[float] = []
     for group in groups:
         gradients = [p.grad for p in group if p.grad is not None]
-        norm = nn.utils.get_total_norm(gradients) if gradients else torch.zeros(())
+        norm = whole(nn.utils.get_total_norm(gradients)) if gradients else torch.zeros(())
         if max_norm is not None and gradients:
             nn.utils.clip_grads_with_norm_(group, max_norm, norm)
         norms.append(float(norm))

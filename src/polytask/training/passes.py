@@ -9,14 +9,16 @@ from torch import Tensor
 from polytask.balancing import Passes, PassLosses
 from polytask.data.batching import Pass
 from polytask.model import MultiTaskModel
+from polytask.processes import sums
 from polytask.training.random import random_state, set_random_state
+from polytask.training.sharding import is_sharded
 
 
 class StepPasses(Passes):
     """The losses of a model over some batches, each divided by its targets in all of them.
 
-    names: the tasks of each feed. counts: targets by task, of the tasks that have some. losses:
-    mean losses by task of the first run through the passes.
+    Of several processes each has its own rows, and `counts` and `losses` are those of all. names:
+    the tasks of each feed. counts: targets by task, of the tasks that have some.
     """
 
     def __init__(
@@ -29,7 +31,8 @@ class StepPasses(Passes):
         autocast: AbstractContextManager[None],
     ) -> None:
         self.counts = _count_targets(model, batches)
-        self.losses: dict[str, float] = {}
+        self._nothing = next(iter(self.counts), "")
+        self._losses: dict[str, float] = {}
         self._model = model
         self._batches = batches
         self._names = names
@@ -41,6 +44,10 @@ class StepPasses(Passes):
     def tasks(self) -> Sequence[str]:
         """The tasks with targets."""
         return list(self.counts)
+
+    def losses(self) -> dict[str, float]:
+        """Mean losses by task of the first run through the passes; all processes must ask."""
+        return sums(self._losses, self.tasks)
 
     def __iter__(self) -> Iterator[PassLosses]:
         """A forward a pass, behind the generators as they stood the first time.
@@ -59,7 +66,7 @@ class StepPasses(Passes):
                 if is_first:
                     for task in found:
                         loss = float(found[task].detach())
-                        self.losses[task] = self.losses.get(task, 0.0) + loss
+                        self._losses[task] = self._losses.get(task, 0.0) + loss
                 if found:
                     yield found
                 del found  # and with it the graph, before the next pass makes another
@@ -74,17 +81,21 @@ class StepPasses(Passes):
             for losses in self:
                 for task in losses:
                     found[task] = found.get(task, 0.0) + float(losses[task])
-        return found
+        return sums(found, self.tasks)
 
     def _forward(self, batch: Pass) -> dict[str, Tensor]:
         with self._autocast:
-            logits = self._model(batch, self._names)
-        return {
+            hidden = self._model.encoder(batch.inputs)
+            logits = self._model.read(hidden, batch, self._names)
+        found = {
             task: self._model.head(task).loss(logits[task], targets) / self.counts[task]
             for part in batch.parts
             for task, targets in part.targets.items()
             if task in self.counts
         }
+        if not found and self.counts and is_sharded(self._model.encoder):
+            return {self._nothing: 0 * hidden.sum()}  # no process may leave out a backward
+        return found
 
 
 def _count_targets(model: MultiTaskModel, batches: Sequence[Pass]) -> dict[str, int]:
@@ -93,4 +104,5 @@ def _count_targets(model: MultiTaskModel, batches: Sequence[Pass]) -> dict[str, 
         for part in batch.parts:
             for task, targets in part.targets.items():
                 counts[task] = counts.get(task, 0) + model.head(task).count(targets)
-    return {task: count for task, count in counts.items() if count}
+    of_all = sums(counts, model.tasks)
+    return {task: int(count) for task, count in of_all.items() if count}

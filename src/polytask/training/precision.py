@@ -7,6 +7,7 @@ import torch
 from polytask.build import Experiment
 from polytask.config.options import Precision
 from polytask.errors import ConfigError
+from polytask.processes import local_rank, num
 
 
 def choose_device(name: str) -> torch.device:
@@ -21,6 +22,11 @@ def choose_device(name: str) -> torch.device:
             f"train.device: cannot use '{name}': {str(error).splitlines()[0]}"
         ) from error
     return device
+
+
+def own_device(device: torch.device) -> torch.device:
+    """Of several GPUs the one of this process."""
+    return torch.device("cuda", local_rank()) if str(device) == "cuda" and num() > 1 else device
 
 
 def choose_precision(asked: Precision, device: torch.device) -> Precision:

@@ -4,12 +4,42 @@ import json
 from collections.abc import Mapping
 from typing import cast
 
-from polytask.errors import RunError
+from safetensors import SafetensorError
+
+from polytask.build import Experiment, save_model
+from polytask.errors import DiskError, RunError
 from polytask.evaluation.score import TaskResult
 from polytask.heads import Scores
-from polytask.training.checkpoint import write_synced, writing
+from polytask.model import MultiTaskModel
+from polytask.training.checkpoint import replace_folder, write_synced, writing
 from polytask.training.folder import RunFolder
 from polytask.training.journal import finite, scores_as_json
+
+
+def write_best(
+    folder: RunFolder,
+    model: MultiTaskModel,
+    experiment: Experiment,
+    results: Mapping[str, TaskResult],
+) -> None:
+    """Puts a model in the place of the best before, with its results on dev.
+
+    Raises DiskError if the disk refuses.
+    """
+    staged = folder.path / ".staged-model"
+    if staged.exists():
+        for file in staged.iterdir():
+            file.unlink()
+    try:
+        staged.mkdir(exist_ok=True)
+        save_model(staged, model, experiment)
+        replace_folder(staged, folder.model)
+        write_results(folder, "dev", results, is_new_model=True)
+    except (OSError, SafetensorError) as error:
+        raise DiskError(
+            f"{folder.path}: cannot save the model: {error}. Make room and run the same "
+            "command again to go on."
+        ) from error
 
 
 def write_results(

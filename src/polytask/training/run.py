@@ -3,16 +3,16 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import cast
 
 import torch
 from rich.console import Console
-from safetensors import SafetensorError
 from torch import Tensor
 
 from polytask.build import (
@@ -24,30 +24,26 @@ from polytask.build import (
     make_feeds,
     make_model,
     read_experiment,
-    save_model,
     split_records,
 )
-from polytask.data.feed import Feed
+from polytask.data.dataset import Splits
 from polytask.data.tables import default_cache
-from polytask.data.views import count_changes
-from polytask.errors import DiskError, Interrupted, TrainingError
+from polytask.errors import Interrupted, TrainingError
 from polytask.evaluation.score import TaskResult
-from polytask.training.checkpoint import (
-    newest_checkpoint,
-    replace_folder,
-    save_checkpoint,
-    write_synced,
-    writing,
-)
+from polytask.processes import any_of, first_before_others, first_does, is_first, joined, place
+from polytask.training import sharding
+from polytask.training.checkpoint import newest_checkpoint, save_checkpoint, write_text
 from polytask.training.folder import RunFolder
 from polytask.training.journal import Journal
 from polytask.training.loop import Hooks, Loop
+from polytask.training.notes import feed_notes
 from polytask.training.observer import Observer
-from polytask.training.precision import settle_device
+from polytask.training.precision import own_device, settle_device
 from polytask.training.progress import ConsoleProgress
 from polytask.training.random import random_state, set_random_state
-from polytask.training.results import write_results
+from polytask.training.results import write_best
 from polytask.training.scales import gradient_sizes, scale_warning
+from polytask.training.sharding import whole_model
 from polytask.training.state import (
     is_finite,
     restore,
@@ -59,13 +55,17 @@ from polytask.training.trackers import open_tracker
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A finished run. seconds is the time spent training in this process."""
+    """A finished run. seconds is the time spent training in this process.
+
+    is_first: whether this process is the one, of several that trained it, which writes files.
+    """
 
     folder: RunFolder
     experiment: Experiment
     seconds: float
     best_step: int
     num_steps: int
+    is_first: bool
 
 
 def train_run(
@@ -79,9 +79,14 @@ def train_run(
     device = settle_device(experiment)
     folder = RunFolder(out)
     with ExitStack() as ending:
-        ending.callback(folder.restore_earlier)
-        is_resumed = folder.claim(experiment.plain, overwrite=overwrite)
-        journal = Journal(folder.journal)
+        ending.enter_context(joined(use_gpu=device.type == "cuda"))
+        if sharding.is_asked():
+            sharding.check(experiment)
+        if is_first():
+            ending.callback(folder.restore_earlier)
+        is_resumed = first_does(lambda: folder.claim(experiment.plain, overwrite=overwrite))
+        own = folder.path if is_first() else Path(ending.enter_context(TemporaryDirectory()))
+        journal = Journal(RunFolder(own).journal)
         watchers: list[Observer] = []
 
         def watch(watcher: Observer) -> None:
@@ -89,10 +94,12 @@ def train_run(
             watchers.append(watcher)
 
         watch(journal)
-        watch(ConsoleProgress(console))
-        for name in experiment.train.trackers or ():
-            watch(open_tracker(name, out, experiment.plain))
-        return _Session(experiment, folder, journal, watchers).run(device, resume=is_resumed)
+        if is_first():
+            watch(ConsoleProgress(console))
+            for name in experiment.train.trackers or ():
+                watch(open_tracker(name, out, experiment.plain))
+        session = _Session(experiment, folder, journal, watchers)
+        return session.run(own_device(device), resume=is_resumed)
 
 
 class _Session:
@@ -138,7 +145,7 @@ class _Session:
             rollback=lambda: self._roll_back(loop, device),
             after_evaluation=lambda: self._after_evaluation(loop),
         )
-        self.folder.forget_earlier()
+        first_does(self.folder.forget_earlier)
         if snapshot is None and self.experiment.train.on_nan == "rollback":
             self._save(loop)
         with self._catching_signals():
@@ -152,6 +159,7 @@ class _Session:
             time.perf_counter() - started,
             loop.position.best_step,
             loop.position.step,
+            is_first(),
         )
 
     def _train(self, loop: Loop, hooks: Hooks) -> bool:
@@ -166,21 +174,16 @@ class _Session:
             raise
 
     def _make_loop(self, device: torch.device) -> Loop:
-        note = self.note
-        cache = default_cache()
-        data = load_data(self.experiment, cache=cache)
-        for splits in data.values():
-            for text in splits.notes:
-                note(text)
-        fit_heads(self.experiment, data, note)
-        with writing(self.folder.path):
-            write_synced(self.folder.path / EXPERIMENT_FILE, described(self.experiment, data))
+        note, cache = self.note, default_cache()
+        data = self._read_data(cache)
         torch.manual_seed(self.experiment.train.seed)
         model = make_model(self.experiment, data, note)
         records = split_records(data)
-        train = make_feeds(self.experiment, model, records["train"], cache=cache)
-        dev = make_feeds(self.experiment, model, records["dev"], cache=cache)
-        self._describe(train, note)
+        with first_before_others():
+            train = make_feeds(self.experiment, model, records["train"], cache=cache)
+            dev = make_feeds(self.experiment, model, records["dev"], cache=cache)
+        for told in feed_notes(self.experiment, train):
+            note(told)
         if warning := self.experiment.mixer.warning(
             {name: len(feed) for name, feed in train.items()}
         ):
@@ -198,28 +201,28 @@ class _Session:
         )
         for told in loop.notes:
             note(told)
-        if unequal := scale_warning(gradient_sizes(model, train, self.experiment.tasks_by_feed())):
-            note(unequal)
-        torch.manual_seed(self.experiment.train.seed)
+        if not sharding.is_sharded(model.encoder):
+            sizes = gradient_sizes(model, train, self.experiment.tasks_by_feed())
+            if unequal := scale_warning(sizes):
+                note(unequal)
+        torch.manual_seed(self.experiment.train.seed + place())
         return loop
 
-    def _describe(self, feeds: Mapping[str, Feed], note: Callable[[str], None]) -> None:
-        for name, tasks in self.experiment.tasks_by_feed().items():
-            feed, cleaning = feeds[name], self.experiment.data[tasks[0].data].clean
-            counts = feed.counts()
-            note(
-                f"Feed {name}, read by {', '.join(task.name for task in tasks)}: {len(feed)} train "
-                f"records, {counts.num_tokens} tokens, {counts.num_truncated} texts cut, "
-                f"{counts.num_unknown} tokens unknown."
-            )
-            if cleaning is not None:
-                changes = count_changes(feed.records, feed.view, cleaning)
-                found = ", ".join(f"{key} {num}" for key, num in sorted(changes.items()))
-                note(f"Feed {name}: cleaning changed {found or 'nothing'}.")
+    def _read_data(self, cache: Path) -> Mapping[str, Splits]:
+        with first_before_others():
+            data = load_data(self.experiment, cache=cache)
+        for splits in data.values():
+            for text in splits.notes:
+                self.note(text)
+        fit_heads(self.experiment, data, self.note)
+        description = described(self.experiment, data)
+        first_does(lambda: write_text(self.folder.path / EXPERIMENT_FILE, description))
+        return data
 
     def _save(self, loop: Loop) -> None:
         snapshot = take_snapshot(loop, {"journal": self.journal.position})
-        save_checkpoint(self.folder.checkpoints, snapshot, keep=self.experiment.checkpoints.keep)
+        keep = self.experiment.checkpoints.keep
+        first_does(lambda: save_checkpoint(self.folder.checkpoints, snapshot, keep=keep))
         self.last_save = time.monotonic()
 
     def _after_step(self, loop: Loop) -> bool:
@@ -227,10 +230,11 @@ class _Session:
         is_due = time.monotonic() - self.last_save > 60 * options.every_minutes
         if options.every_steps and loop.position.step % options.every_steps == 0:
             is_due = True
-        if is_due or self.is_stopping:
+        is_due, is_stopping = any_of([is_due, self.is_stopping])
+        if is_due or is_stopping:
             self._save(loop)
         self.random = random_state(loop.device)
-        return self.is_stopping
+        return is_stopping
 
     def _after_evaluation(self, loop: Loop) -> None:
         if loop.position.step < loop.num_steps:
@@ -245,23 +249,11 @@ class _Session:
         self.note(f"Rolled back to the weights of step {snapshot.step}.")
 
     def _keep_best(self, loop: Loop, results: Mapping[str, TaskResult]) -> None:
-        staged = self.folder.path / ".staged-model"
-        if staged.exists():
-            for file in staged.iterdir():
-                file.unlink()
-        try:
-            staged.mkdir(exist_ok=True)
-            save_model(staged, loop.model, self.experiment)
-            replace_folder(staged, self.folder.model)
-            write_results(self.folder, "dev", results, is_new_model=True)
-        except (OSError, SafetensorError) as error:
-            raise DiskError(
-                f"{self.folder.path}: cannot save the model: {error}. Make room and run the same "
-                "command again to go on."
-            ) from error
+        with whole_model(loop.model):
+            first_does(lambda: write_best(self.folder, loop.model, self.experiment, results))
 
     def _finish(self, loop: Loop) -> None:
-        self.folder.mark("finished", self.experiment.plain)
+        first_does(lambda: self.folder.mark("finished", self.experiment.plain))
         self.journal.write(
             "end",
             {

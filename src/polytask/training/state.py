@@ -11,7 +11,8 @@ from polytask.model import MultiTaskModel
 from polytask.training.checkpoint import Snapshot
 from polytask.training.loop import Loop
 from polytask.training.position import Position
-from polytask.training.random import random_state, set_random_state
+from polytask.training.random import own_random_state, random_states, set_random_state
+from polytask.training.sharding import spread_like, whole
 
 
 def take_snapshot(loop: Loop, extra: Mapping[str, object]) -> Snapshot:
@@ -21,7 +22,7 @@ def take_snapshot(loop: Loop, extra: Mapping[str, object]) -> Snapshot:
         tensors={
             "model": unique_weights(loop.model),
             "optimizer": _optimizer_tensors(loop),
-            "random": random_state(loop.device),
+            "random": random_states(loop.device),
         },
         values={
             "position": asdict(loop.position),
@@ -35,7 +36,9 @@ def take_snapshot(loop: Loop, extra: Mapping[str, object]) -> Snapshot:
 def restore(loop: Loop, snapshot: Snapshot) -> None:
     """Puts the loop where the snapshot was taken."""
     restore_weights(loop, snapshot)
-    set_random_state(snapshot.tensors["random"], loop.device)
+    random = own_random_state(snapshot.tensors["random"])
+    if random is not None:
+        set_random_state(random, loop.device)
     loop.position = Position(**cast(dict[str, float], snapshot.values["position"]))  # type: ignore[arg-type]
     loop.experiment.mixer.load_state_dict(cast(dict[str, object], snapshot.values["mixer"]))
     loop.experiment.balancer.load_state_dict(cast(dict[str, object], snapshot.values["balancer"]))
@@ -64,7 +67,9 @@ def restore_weights(loop: Loop, snapshot: Snapshot) -> None:
             if key.startswith(f"{name}:")
         }
         if entries:
-            loop.optimizer.state[parameter] = entries
+            loop.optimizer.state[parameter] = {
+                key: spread_like(tensor, parameter) for key, tensor in entries.items()
+            }
 
 
 def is_finite(loop: Loop) -> bool:
@@ -86,7 +91,7 @@ def unique_weights(model: MultiTaskModel) -> dict[str, Tensor]:
 
 def _optimizer_tensors(loop: Loop) -> dict[str, Tensor]:
     return {
-        f"{name}:{key}": value
+        f"{name}:{key}": whole(value)
         for name, parameter in loop.model.named_parameters()
         for key, value in loop.optimizer.state.get(parameter, {}).items()
     }
