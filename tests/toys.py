@@ -112,6 +112,7 @@ def toy_loop(experiment: Path, *overrides: str, observers: Sequence[Observer] = 
         model,
         train=make_feeds(found, model, splits["train"], cache=default_cache()),
         dev=make_feeds(found, model, splits["dev"], cache=default_cache()),
+        watched=make_feeds(found, model, splits["watched"], cache=default_cache()),
         precision="float32",
         device=torch.device("cpu"),
         observers=observers,

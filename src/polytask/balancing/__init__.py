@@ -6,6 +6,7 @@ from polytask.balancing.aligned_mtl import AlignedMTL
 from polytask.balancing.balancer import Balancer, Passes, PassLosses, Setting
 from polytask.balancing.cagrad import CAGrad
 from polytask.balancing.class_count import ClassCount
+from polytask.balancing.coba import CoBa
 from polytask.balancing.config import ConFIG
 from polytask.balancing.db_mtl import DBMTL
 from polytask.balancing.dualproj import DualProj
@@ -34,6 +35,7 @@ BALANCERS: Mapping[str, type[Balancer] | type[GramianWeighting]] = {
     "aligned_mtl": AlignedMTL,
     "cagrad": CAGrad,
     "class_count": ClassCount,
+    "coba": CoBa,
     "config": ConFIG,
     "db_mtl": DBMTL,
     "dualproj": DualProj,

@@ -73,6 +73,15 @@ class Balancer(ABC):
         """
 
     @property
+    def watch_share(self) -> float | None:
+        """The share of train it wants set apart, to know the losses there; None for nothing."""
+        return None
+
+    def watch(self, losses: Mapping[str, float]) -> None:
+        """Takes, before each step, mean losses by task of some rows set apart, without dropout."""
+        del losses
+
+    @property
     @abstractmethod
     def looks_back(self) -> bool:
         """Whether it wants to know the losses of the same passes after the step."""

@@ -38,6 +38,7 @@ def load_data(experiment: Experiment, *, cache: Path) -> dict[str, Splits]:
             base=experiment.base,
             cache=cache,
             seed=experiment.train.seed,
+            watch_share=experiment.balancer.watch_share,
         )
         for name in experiment.data
         if name in needs
@@ -58,7 +59,7 @@ def fit_heads(experiment: Experiment, data: Mapping[str, Splits], note: Note) ->
             raise DataError(f"{splits.train.path}: task {task.name}: {error}") from error
         for warning in warnings:
             note(f"{splits.train.path}: task {task.name}: {warning}.")
-        for records in (splits.train, splits.test):
+        for records in (splits.train, splits.test, splits.watched):
             if records is not None:
                 check_labels(task, records, note)
         if not check_labels(task, splits.dev, note):
@@ -128,11 +129,12 @@ def assembled(encoder: Encoder, experiment: Experiment) -> MultiTaskModel:
 
 
 def split_records(data: Mapping[str, Splits]) -> dict[str, dict[str, Records]]:
-    """The records of each split by data set; sets without a test split are left out there."""
+    """The records of each split by data set; sets without such a split are left out there."""
     return {
         "train": {name: splits.train for name, splits in data.items()},
         "dev": {name: splits.dev for name, splits in data.items()},
         "test": {name: s.test for name, s in data.items() if s.test is not None},
+        "watched": {name: s.watched for name, s in data.items() if s.watched is not None},
     }
 
 

@@ -11,7 +11,7 @@ from polytask.data.filters import Condition, Filter, filtered
 from polytask.data.hub import open_split
 from polytask.data.readers import Format, open_source
 from polytask.data.records import Records
-from polytask.data.sampling import cut_dev, sample
+from polytask.data.sampling import cut_dev, cut_off, sample
 from polytask.data.tables import read_records
 from polytask.errors import ConfigError
 
@@ -24,7 +24,8 @@ class Splits:
 
     unlimited: train before `limit`; labels and scales are learned from it, so that none is unknown
     only because its rows were not drawn.
-    notes: what was done to the files' rows, in plain sentences.
+    notes: what was done to the files' rows, in plain sentences. watched: rows of train set apart
+    for a balancing that follows losses there; None unless asked for.
     """
 
     train: Records
@@ -32,6 +33,7 @@ class Splits:
     dev: Records
     test: Records | None
     notes: list[str]
+    watched: Records | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +76,18 @@ class DataSet:
             raise ConfigError("format, columns: have no effect with `datasets:`. Drop them.")
         self._filters()
 
-    def load(self, needs: Mapping[str, Need], *, base: Path, cache: Path, seed: int) -> Splits:
+    def load(
+        self,
+        needs: Mapping[str, Need],
+        *,
+        base: Path,
+        cache: Path,
+        seed: int,
+        watch_share: float | None = None,
+    ) -> Splits:
         """Reads the needed columns of all splits; paths are seen from `base`.
+
+        With `watch_share` so much of train is set apart to be watched.
 
         The rows drawn for dev and for `limit` depend on the seed and on the rows of train alone.
         Raises DataError, ConfigError.
@@ -91,7 +103,13 @@ class DataSet:
         if self.limit is not None:
             notes.append(f"limit: {min(self.limit, len(train))} of {len(train)} train rows.")
             train = sample(train, self.limit, seed)
-        return Splits(train, unlimited, dev, test, notes)
+        watched = None
+        if watch_share is not None:
+            size = len(train)
+            texts = [name for name, need in needs.items() if need.required]
+            train, watched = cut_off(train, watch_share, texts=texts, seed=seed)
+            notes.append(f"balancing: {len(watched)} of {size} train rows set apart to watch.")
+        return Splits(train, unlimited, dev, test, notes, watched)
 
     def _filters(self) -> list[Filter]:
         return [Filter.of(column, given) for column, given in (self.where or {}).items()]

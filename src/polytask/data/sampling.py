@@ -10,7 +10,7 @@ import numpy as np
 from polytask.data.records import Records
 from polytask.errors import DataError
 
-_DEV, _SAMPLE = 1, 2
+_DEV, _SAMPLE, _WATCHED = 1, 2, 3
 
 
 def sample(records: Records, size: int, seed: int) -> Records:
@@ -36,6 +36,23 @@ def cut_dev(
         raise DataError(
             f"{records.path}: no dev split could be cut from its {len(records)} rows "
             f"(dev_share: {share}). Give a `dev:` file, more rows or a larger `dev_share:`."
+        )
+    return records.select(np.flatnonzero(~chosen)), records.select(np.flatnonzero(chosen))
+
+
+def cut_off(
+    records: Records, share: float, *, texts: Sequence[str], seed: int
+) -> tuple[Records, Records]:
+    """The records to train on and a random `share` of them set apart, equal `texts` together.
+
+    Raises DataError if nothing can be set apart.
+    """
+    groups, classes = _groups_and_classes(records, texts, None)
+    chosen = _choose(groups, classes, share, np.random.default_rng([seed, _WATCHED]))
+    if not chosen.any():
+        raise DataError(
+            f"{records.path}: of its {len(records)} rows none can be set apart to be watched "
+            f"(balancing.share: {share}). Give more rows, a larger `share:` or another balancing."
         )
     return records.select(np.flatnonzero(~chosen)), records.select(np.flatnonzero(chosen))
 

@@ -34,6 +34,7 @@ from polytask.training.optim import (
 from polytask.training.passes import StepPasses
 from polytask.training.position import Position
 from polytask.training.rounds import Rounds
+from polytask.training.watching import Watched
 
 ENCODER = "(encoder)"
 """Stands for the encoder among the names of tasks; no task can be called so."""
@@ -63,6 +64,7 @@ class Loop:
         *,
         train: Mapping[str, Feed],
         dev: Mapping[str, Feed],
+        watched: Mapping[str, Feed] | None = None,
         precision: Precision,
         device: torch.device,
         observers: Sequence[Observer],
@@ -77,9 +79,9 @@ class Loop:
             sharding.shard(model, device)
         self.position = Position()
         self.optimizer = make_optimizer(model, experiment.optimizer, experiment.tasks)
-        self._batches = Batches(model, train, experiment.tasks_by_feed())
         self._looks = Looks(model, None if is_spread else experiment.train.look_every)
         self._tasks = experiment.tasks_by_feed()
+        self._batches = Batches(model, train, self._tasks)
         self._names = {feed: [task.name for task in tasks] for feed, tasks in self._tasks.items()}
         self.notes = experiment.balancer.attach(
             Setting(
@@ -91,6 +93,7 @@ class Loop:
         )
         self._rounds = Rounds(experiment, feed_sizes(experiment, train))
         self._dev = dev
+        self._watched = Watched(model, watched or {}, experiment)
         self.device = device
         self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
         self._observers = observers
@@ -143,6 +146,8 @@ class Loop:
         factor = schedule_factor(self.position.step, self.num_steps, self.experiment.schedule)
         set_learning_rate(self.optimizer, factor)
         balancer = self.experiment.balancer
+        if balancer.watch_share is not None:
+            balancer.watch(self._watched_losses())
         weights = balancer.backward(passes)
         sum_up_gradients(self.model)
         losses = passes.losses()
@@ -168,6 +173,12 @@ class Loop:
         looking = look or seen
         seconds = time.perf_counter() - started - (looking.seconds if looking else 0.0)
         self._report(batches, passes, weights, norms, look, seconds)
+
+    def _watched_losses(self) -> dict[str, float]:
+        self.model.eval()
+        losses = self._passes(self._watched.draw(self.position.step)).again()
+        self.model.train()
+        return losses
 
     def _look_back(self, passes: StepPasses, seen: Gradients | None) -> Look | None:
         """Tells the balancer, and those who watch, the losses of the same rows behind the step."""

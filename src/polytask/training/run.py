@@ -182,6 +182,7 @@ class _Session:
         with first_before_others():
             train = make_feeds(self.experiment, model, records["train"], cache=cache)
             dev = make_feeds(self.experiment, model, records["dev"], cache=cache)
+            watched = make_feeds(self.experiment, model, records["watched"], cache=cache)
         for told in feed_notes(self.experiment, train):
             note(told)
         if warning := self.experiment.mixer.warning(
@@ -195,6 +196,7 @@ class _Session:
             model,
             train=train,
             dev=dev,
+            watched=watched,
             precision=precision,  # type: ignore[arg-type]
             device=device,
             observers=self.observers,
