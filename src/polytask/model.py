@@ -5,10 +5,10 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from polytask.data.batching import Inputs, Pass
+from polytask.data.batching import Inputs, Part, Pass
 from polytask.data.windows import gather
 from polytask.encoders import Encoder
-from polytask.heads import Head, ReadableHead, Reader, Reads, TokenHead
+from polytask.heads import Agrees, Head, ReadableHead, Reader, Reads, TokenHead
 
 _READER = "reader"
 
@@ -21,16 +21,18 @@ class MultiTaskModel(nn.Module):
         encoder: Encoder,
         heads: Mapping[str, Head],
         reads: Mapping[str, Reads] | None = None,
+        agrees: Mapping[str, Agrees] | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.tasks = list(heads)
+        self.agrees = {task: one for task, one in (agrees or {}).items() if one.tasks}
         self.reads = {task: reading for task, reading in (reads or {}).items() if reading.tasks}
         for head in heads.values():
             if isinstance(head, TokenHead):
                 head.tie(encoder.token_embeddings())
         for task, reading in self.reads.items():
-            num = sum(cast(ReadableHead, heads[other]).num_signals for other in reading.tasks)
+            num = sum(len(cast(ReadableHead, heads[other]).signal_names) for other in reading.tasks)
             heads[task].add_module(_READER, Reader(num, encoder.width))
         self.heads = nn.ModuleDict({_key(task): head for task, head in heads.items()})
 
@@ -65,6 +67,26 @@ class MultiTaskModel(nn.Module):
                 signals.append(cast(ReadableHead, self.head(other)).signals(logits, inputs))
             hidden = head.get_submodule(_READER)(hidden, signals)
         found[task] = head(hidden, inputs)
+
+    def disagreement(
+        self, task: str, hidden: Tensor, part: Part, logits: Mapping[str, Tensor]
+    ) -> Tensor:
+        """How far a task is from those that it is to agree with: a sum over the rows of a part.
+
+        Of each row the mean over its tokens, of the symmetric Kullback-Leibler divergence.
+        """
+        head, total = cast(ReadableHead, self.head(task)), hidden.new_zeros(())
+        answers = head.signals(logits[task], part.inputs)  # (rows, tokens, signals)
+        mask = part.inputs.mask
+        for other in self.agrees[task].tasks:
+            if task in self.reads and other in self.reads[task].tasks:
+                plain = head(gather(hidden[part.rows], part.places), part.inputs)
+                others = head.signals(plain, part.inputs)
+            else:
+                others = cast(ReadableHead, self.head(other)).signals(logits[other], part.inputs)
+            apart = head.divergence(answers, others).sum(-1)  # (rows, tokens)
+            total = total + ((apart * mask).sum(1) / mask.sum(1).clamp(min=1)).sum()
+        return total
 
     def head(self, task: str) -> Head:
         """The head of a task."""

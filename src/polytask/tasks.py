@@ -15,15 +15,15 @@ from polytask.data.records import Indices
 from polytask.data.tokeniser import Tokeniser
 from polytask.data.views import Long
 from polytask.data.windows import whole_texts
-from polytask.heads import NOTHING, Head, Reads
+from polytask.heads import ALONE, NOTHING, Agrees, Head, Reads
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
     """One task of a run. An auxiliary one trains along but has no say in which model is best.
 
-    reads: the tasks whose probabilities its head sees beside the hidden states. weight_decay: that
-    of its head, None for that of the optimizer.
+    reads: the tasks whose probabilities its head sees beside the hidden states. agrees: those that
+    it is to agree with. weight_decay: that of its head, None for that of the optimizer.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Task:
     is_auxiliary: bool = False
     reads: Reads = NOTHING
     weight_decay: float | None = None
+    agrees: Agrees = ALONE
 
 
 def task_section(
@@ -40,11 +41,13 @@ def task_section(
     auxiliary: bool | None = None,
     reads: list[str] | None = None,
     reads_gradient: bool = False,
+    agrees_with: list[str] | None = None,
+    agreement: Annotated[float, Field(gt=0)] = 1.0,
     long: Long | None = None,
     stride: Annotated[int, Field(ge=0)] | None = None,
     weight_decay: Annotated[float, Field(ge=0)] | None = None,
 ) -> None:
-    """The keys of every task: its data, whether it is an auxiliary, what it reads, how, its L2.
+    """The keys of every task: its data, its part, what it reads, whom it agrees with, how, its L2.
 
     Unless that is said, a task is an auxiliary if it learns from texts alone and others do not.
     """

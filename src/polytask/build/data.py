@@ -13,6 +13,7 @@ from polytask.data.feed import Feed
 from polytask.data.records import Record, Records
 from polytask.encoders import Encoder, Note
 from polytask.errors import ConfigError, DataError
+from polytask.heads import ReadableHead
 from polytask.mixing.oversampling import draw_weights
 from polytask.mixing.steps import FeedSize
 from polytask.model import MultiTaskModel
@@ -66,6 +67,23 @@ def fit_heads(experiment: Experiment, data: Mapping[str, Splits], note: Note) ->
             without_dev.append(task.name)
             note(f"{splits.dev.path}: task {task.name}: no label, so no say in the choice.")
     _check_selection(experiment, without_dev)
+    _check_agreement(experiment)
+
+
+def _check_agreement(experiment: Experiment) -> None:
+    labels = {
+        task.name: list(task.head.signal_names)
+        for task in experiment.tasks
+        if isinstance(task.head, ReadableHead)
+    }
+    for task in experiment.tasks:
+        for other in task.agrees.tasks:
+            if other not in task.reads.tasks and labels[other] != labels[task.name]:
+                raise DataError(
+                    f"tasks.{task.name}.agrees_with: {other} has other labels "
+                    f"({', '.join(labels[other][:5])}, …). Give both the same `labels:`, or let "
+                    f"{task.name} read it (`reads: [{other}]`)."
+                )
 
 
 def _check_selection(experiment: Experiment, without_dev: Sequence[str]) -> None:
@@ -124,8 +142,12 @@ def make_model(experiment: Experiment, data: Mapping[str, Splits], note: Note) -
 def assembled(encoder: Encoder, experiment: Experiment) -> MultiTaskModel:
     """The model of an encoder and the heads of an experiment."""
     tasks = experiment.tasks
-    heads, reads = {t.name: t.head for t in tasks}, {t.name: t.reads for t in tasks}
-    return MultiTaskModel(encoder, heads, reads)
+    return MultiTaskModel(
+        encoder,
+        {task.name: task.head for task in tasks},
+        {task.name: task.reads for task in tasks},
+        {task.name: task.agrees for task in tasks},
+    )
 
 
 def split_records(data: Mapping[str, Splits]) -> dict[str, dict[str, Records]]:

@@ -33,7 +33,7 @@ from polytask.data.dataset import DataSet
 from polytask.data.views import Long
 from polytask.encoders import ENCODERS, EncoderSource
 from polytask.errors import ConfigError, did_you_mean
-from polytask.heads import HEADS, Head, ReadableHead, Reads
+from polytask.heads import HEADS, Agrees, Head, ReadableHead, Reads
 from polytask.mixing import MIXERS, Mixer
 from polytask.mixing.oversampling import mixing_section
 from polytask.tasks import Task, feed_names, task_section
@@ -170,7 +170,12 @@ def _tasks(
             has_gradient=bool(common["reads_gradient"]),
         )
         decay = cast(float | None, common["weight_decay"])
-        tasks.append(Task(name, cast(str, common["data"]), head, bool(is_auxiliary), reads, decay))
+        agrees = Agrees(
+            tuple(cast(list[str] | None, common["agrees_with"]) or ()),
+            cast(float, common["agreement"]),
+        )
+        data = cast(str, common["data"])
+        tasks.append(Task(name, data, head, bool(is_auxiliary), reads, decay, agrees))
     if faults:
         raise ConfigError("\n".join(faults))
     return tasks
@@ -246,7 +251,7 @@ def _check_names(experiment: Experiment, where: Callable[[tuple[str, ...]], str]
 
 
 def _reading_faults(tasks: Sequence[Task], where: Callable[[tuple[str, ...]], str]) -> list[str]:
-    """What is wrong with the tasks that read others."""
+    """What is wrong with the tasks that read others or agree with them."""
     named = {task.name: task for task in tasks}
 
     def fault(task: Task, other: str) -> str | None:
@@ -256,14 +261,30 @@ def _reading_faults(tasks: Sequence[Task], where: Callable[[tuple[str, ...]], st
             return f"task {other} is of a kind that gives no probabilities to read"
         if (named[other].data, named[other].head.view) != (task.data, task.head.view):
             return f"task {other} does not read the same columns of the same data"
-        circle = _circle(named, other, [task.name])
-        return f"{' -> '.join(circle)} is a circle" if circle else None
+        return None
 
-    return [
+    def circle(task: Task, other: str) -> str | None:
+        found = _circle(named, other, [task.name])
+        return f"{' -> '.join(found)} is a circle" if found else None
+
+    def agreement_fault(task: Task, other: str) -> str | None:
+        if task.name == other:
+            return "a task agrees with itself"
+        if not isinstance(task.head, ReadableHead):
+            return f"task {task.name} is of a kind that gives no probabilities to read"
+        return fault(task, other)
+
+    faults = [
         f"{where(('tasks', task.name, 'reads'))}: tasks.{task.name}.reads: {found}"
         for task in tasks
         for other in task.reads.tasks
-        if (found := fault(task, other))
+        if (found := fault(task, other) or circle(task, other))
+    ]
+    return faults + [
+        f"{where(('tasks', task.name, 'agrees_with'))}: tasks.{task.name}.agrees_with: {found}"
+        for task in tasks
+        for other in task.agrees.tasks
+        if (found := agreement_fault(task, other))
     ]
 
 

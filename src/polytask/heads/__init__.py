@@ -14,7 +14,7 @@ from polytask.heads.multilabel import Multilabel
 from polytask.heads.ordinal import Ordinal
 from polytask.heads.parse import Parse
 from polytask.heads.rank import Rank
-from polytask.heads.reading import NOTHING, ReadableHead, Reader, Reads
+from polytask.heads.reading import ALONE, NOTHING, Agrees, ReadableHead, Reader, Reads
 from polytask.heads.regress import Regress
 from polytask.heads.relate import Relate
 from polytask.heads.spans import Spans
@@ -39,9 +39,11 @@ HEADS: Mapping[str, type[Head]] = {
 }
 
 __all__ = [
+    "ALONE",
     "HEADS",
     "IGNORE",
     "NOTHING",
+    "Agrees",
     "Gold",
     "Head",
     "Prediction",

@@ -118,9 +118,9 @@ class Classify(PlainHead, ReadableHead):
         return logits
 
     @property
-    def num_signals(self) -> int:
-        """One for each label."""
-        return len(self.one.labels)
+    def signal_names(self) -> Sequence[str]:
+        """The labels."""
+        return self.one.labels
 
     def signals(self, logits: Tensor, inputs: Inputs) -> Tensor:
         """Probabilities of the labels, at every token."""

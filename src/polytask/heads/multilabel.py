@@ -123,13 +123,17 @@ class Multilabel(ReadableHead):
         return logits
 
     @property
-    def num_signals(self) -> int:
-        """One for each label."""
-        return len(self.labels)
+    def signal_names(self) -> Sequence[str]:
+        """The labels."""
+        return self.labels
 
     def signals(self, logits: Tensor, inputs: Inputs) -> Tensor:
         """Probabilities of the labels, at every token."""
         return signals_of_records(logits.float().sigmoid(), inputs)
+
+    def divergence(self, one: Tensor, other: Tensor) -> Tensor:
+        """That of every label, there or not."""
+        return super().divergence(one, other) + super().divergence(1 - one, 1 - other)
 
     def loss(self, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         """Binary cross-entropy, of each record the mean over labels."""

@@ -19,8 +19,26 @@ class Reads:
     has_gradient: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Agrees:
+    """The tasks that a task is to agree with, and how much that counts beside its loss.
+
+    With a task of the same labels its answers agree; with one that it reads, its answers with and
+    without what it reads.
+    """
+
+    tasks: tuple[str, ...] = ()
+    weight: float = 1.0
+
+
+_LEAST = 1e-6
+"""The least a probability is taken for where its logarithm is."""
+
 NOTHING = Reads()
 """No task is read."""
+
+ALONE = Agrees()
+"""It agrees with no task."""
 
 
 class ReadableHead(Head, ABC):
@@ -28,12 +46,17 @@ class ReadableHead(Head, ABC):
 
     @property
     @abstractmethod
-    def num_signals(self) -> int:
-        """How many numbers it says of each token."""
+    def signal_names(self) -> Sequence[str]:
+        """What each number means that it says of a token."""
 
     @abstractmethod
     def signals(self, logits: Tensor, inputs: Inputs) -> Tensor:
         """Its probabilities at each token: (rows, tokens, signals)."""
+
+    def divergence(self, one: Tensor, other: Tensor) -> Tensor:
+        """Symmetric Kullback-Leibler divergence of two answers: (rows, tokens, signals)."""
+        logs = [signals.clamp(min=_LEAST).log() for signals in (one, other)]
+        return (one - other) * (logs[0] - logs[1])
 
 
 class Reader(nn.Module):

@@ -137,9 +137,9 @@ class Tag(ReadableHead):
         return torch.cat([one(words) for one in self.each], dim=-1)
 
     @property
-    def num_signals(self) -> int:
-        """One for each label of each column."""
-        return sum(len(one.labels) for one in self.each)
+    def signal_names(self) -> Sequence[str]:
+        """The labels of each column."""
+        return [label for one in self.each for label in one.labels]
 
     def signals(self, logits: Tensor, inputs: Inputs) -> Tensor:
         """Probabilities of the labels of each word, at its tokens."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from polytask.balancing import Passes, PassLosses
-from polytask.data.batching import Pass
+from polytask.data.batching import Part, Pass
 from polytask.model import MultiTaskModel
 from polytask.processes import sums
 from polytask.training.random import random_state, set_random_state
@@ -31,6 +31,7 @@ class StepPasses(Passes):
         autocast: AbstractContextManager[None],
     ) -> None:
         self.counts = _count_targets(model, batches)
+        self._num_rows = _count_rows(model, batches)
         self._nothing = next(iter(self.counts), "")
         self._losses: dict[str, float] = {}
         self._model = model
@@ -88,14 +89,32 @@ class StepPasses(Passes):
             hidden = self._model.encoder(batch.inputs)
             logits = self._model.read(hidden, batch, self._names)
         found = {
-            task: self._model.head(task).loss(logits[task], targets) / self.counts[task]
+            task: self._loss(task, hidden, part, logits)
             for part in batch.parts
-            for task, targets in part.targets.items()
+            for task in part.targets
             if task in self.counts
         }
         if not found and self.counts and is_sharded(self._model.encoder):
             return {self._nothing: 0 * hidden.sum()}  # no process may leave out a backward
         return found
+
+    def _loss(self, task: str, hidden: Tensor, part: Part, logits: Mapping[str, Tensor]) -> Tensor:
+        total: Tensor = self._model.head(task).loss(logits[task], part.targets[task])
+        loss = total / self.counts[task]
+        if task not in self._model.agrees:
+            return loss
+        apart = self._model.disagreement(task, hidden, part, logits) / self._num_rows[task]
+        return loss + self._model.agrees[task].weight * apart
+
+
+def _count_rows(model: MultiTaskModel, batches: Sequence[Pass]) -> dict[str, float]:
+    """Rows by task, of the tasks that are to agree with others."""
+    rows: dict[str, float] = {}
+    for batch in batches:
+        for part in batch.parts:
+            for task in part.targets:
+                rows[task] = rows.get(task, 0.0) + len(part.inputs.mask)
+    return sums(rows, list(model.agrees))
 
 
 def _count_targets(model: MultiTaskModel, batches: Sequence[Pass]) -> dict[str, int]:
