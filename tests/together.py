@@ -34,6 +34,9 @@ CASES: dict[str, tuple[str, ...]] = {
     "fsdp, static": (),
     "fsdp, uncertainty": ("balancing.kind=uncertainty",),
     "fsdp, famo": ("balancing.kind=famo",),
+    "fsdp, kept whole": (),
+    "fsdp, few rows": ("train.batch_tokens=16", "train.accumulate=9"),
+    "few rows": ("train.batch_tokens=16", "train.accumulate=9"),
     "fsdp, recomputed": ("train.gradient_checkpointing=true",),
 }
 
@@ -44,7 +47,11 @@ def main() -> None:
     with joined(use_gpu=False):
         for name, overrides in CASES.items():
             is_spread = name.startswith("fsdp")
-            os.environ |= {"ACCELERATE_USE_FSDP": str(is_spread).lower(), "FSDP_VERSION": "2"}
+            os.environ |= {
+                "ACCELERATE_USE_FSDP": str(is_spread).lower(),
+                "FSDP_VERSION": "2",
+                "FSDP_RESHARD_AFTER_FORWARD": str("kept whole" not in name).lower(),
+            }
             loop = toy_loop(experiment, *DROPOUT_OFF, *STEPS, *overrides)
             torch.manual_seed(loop.experiment.train.seed + place())
             loop.run(NO_HOOKS)

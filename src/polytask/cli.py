@@ -3,19 +3,14 @@
 import json
 import os
 import sys
-from codecs import BOM_UTF8
-from collections.abc import Iterator
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, BinaryIO
+from typing import Annotated
 
 import typer
 
 from polytask.errors import DataError, DiskError, Interrupted, PolytaskError
-
-if TYPE_CHECKING:
-    from polytask.ship.items import Item
 
 USER_FAULT = 2
 DISK_FAULT = 74
@@ -69,20 +64,29 @@ def main() -> None:
         sys.exit(INTERRUPTED)
 
 
+def _is_one_of_many() -> bool:
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
 def _tell(text: object) -> None:
     """Of the processes of a launcher the first alone talks."""
-    if os.environ.get("RANK", "0") == "0":
+    if not _is_one_of_many() or os.environ.get("RANK", "0") == "0":
         print(text, file=sys.stderr)
 
 
 @app.callback(invoke_without_command=True)
 def root(
+    context: typer.Context,
     show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     """One text model for all your language tasks: a shared encoder and a head for each."""
     if show_version:
         print(version("polytask"))
         raise typer.Exit
+    if _is_one_of_many() and context.invoked_subcommand != "train":
+        raise PolytaskError(
+            "Only `polytask train` runs in several processes: leave out the launcher"
+        )
 
 
 @app.command()
@@ -148,12 +152,13 @@ def predict(
     """Answer texts: one JSON line each. A line that is a JSON object is taken as a record."""
     from polytask import api
     from polytask.ship.predictor import in_chunks
+    from polytask.ship.streams import read_items, writing
 
     if file is not None and out is not None and file.resolve() == out.resolve():
         raise DataError(f"{out}: is the file that is read. Give --out another name.")
     model = api.load(run, device.value)
-    named = ((f"item {n}", text) for n, text in enumerate(texts, 1)) if texts else _read_items(file)
-    with _writing(out) as stream:
+    named = ((f"item {n}", text) for n, text in enumerate(texts, 1)) if texts else read_items(file)
+    with writing(out) as stream:
         for chunk in in_chunks(named, _CHUNK):
             places, items = zip(*chunk, strict=True)
             for item, answer in zip(
@@ -252,49 +257,3 @@ def quickstart(
     console.print(api.quickstart(out=out).table())
     text = "my laptop won't connect to the vpn since Monday, Marta needs the report by 3 pm"
     print(f'Next, ask it something:\n  polytask predict {out} "{text}"')
-
-
-def _read_items(file: Path | None) -> "Iterator[tuple[str, Item]]":
-    """What stands in each line that is not blank, after its place."""
-    name = file or "standard input"
-    with _reading(file) as stream:
-        for number, line in enumerate(stream, start=1):
-            place = f"{name}:{number}"
-            try:
-                text = (line.removeprefix(BOM_UTF8) if number == 1 else line).decode().strip()
-            except UnicodeDecodeError as error:
-                raise DataError(
-                    f"{place}: byte {error.start + 1} of the line is not valid UTF-8 "
-                    f"(0x{error.object[error.start]:02x}). Save it as UTF-8."
-                ) from error
-            if not text:
-                continue
-            try:
-                yield place, json.loads(text) if text.startswith("{") else text
-            except (ValueError, RecursionError) as error:
-                raise DataError(f"{place}: not JSON: {error}") from error
-
-
-def _reading(file: Path | None) -> BinaryIO:
-    if file is None:
-        return sys.stdin.buffer
-    if not file.is_file():
-        raise DataError(f"{file}: no such file")
-    try:
-        return file.open("rb")
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror}") from error
-
-
-def _writing(out: Path | None) -> IO[str]:
-    if out is None:
-        return _open_utf8(sys.stdout.fileno(), is_ours=False)
-    try:
-        return _open_utf8(out)
-    except OSError as error:
-        raise DataError(f"{out}: cannot be written: {error.strerror}") from error
-
-
-def _open_utf8(file: Path | int, *, is_ours: bool = True) -> IO[str]:
-    """For JSON: half a surrogate pair, which UTF-8 cannot write, becomes its escape."""
-    return open(file, "w", encoding="utf-8", errors="backslashreplace", closefd=is_ours)

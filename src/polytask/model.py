@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from polytask.data.batching import Inputs, Part, Pass
@@ -35,6 +36,12 @@ class MultiTaskModel(nn.Module):
             num = sum(len(cast(ReadableHead, heads[other]).signal_names) for other in reading.tasks)
             heads[task].add_module(_READER, Reader(num, encoder.width))
         self.heads = nn.ModuleDict({_key(task): head for task, head in heads.items()})
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes; weights of an encoder that is spread may lie elsewhere meanwhile."""
+        of_heads = next(self.heads.parameters(), None)
+        return next(self.parameters()).device if of_heads is None else of_heads.device
 
     def forward(self, batch: Pass, tasks: Mapping[str, Sequence[str]]) -> dict[str, Tensor]:
         """Logits by task, from a single forward of the encoder.

@@ -5,6 +5,7 @@ share of the rows of every pass; what they find is added up, so that all of them
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,12 +15,14 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from polytask.errors import MissingExtra, PolytaskError
+from polytask.errors import ConfigError, MissingExtra, PolytaskError
 
 Value = TypeVar("Value")
 
 _BUCKET = 1 << 23
 """Numbers that are sent at a time; a longer tensor goes alone."""
+_TOLD = "is_told"
+"""The mark of a fault that the first process tells."""
 _PATIENCE = timedelta(hours=2)
 """How long a process waits for the others: the first may have a large data set to read."""
 
@@ -50,9 +53,10 @@ def is_first() -> bool:
 def joined(*, use_gpu: bool) -> Iterator[None]:
     """Joins the processes of a launcher, if one started this process.
 
-    Raises MissingExtra without Accelerate.
+    Raises MissingExtra without Accelerate, ConfigError where the launcher left something out.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    wanted = int(os.environ.get("WORLD_SIZE", "1"))
+    if wanted == 1:
         yield
         return
     try:
@@ -60,13 +64,24 @@ def joined(*, use_gpu: bool) -> Iterator[None]:
     except ImportError as error:
         raise MissingExtra("accelerate", "dist") from error
     was_there = dist.is_initialized()
+    os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"  # every process loads the whole encoder
     state = PartialState(cpu=not use_gpu, timeout=_PATIENCE)
+    if state.num_processes != wanted:
+        raise ConfigError(
+            f"WORLD_SIZE is {wanted}, but {state.num_processes} processes found each other. The "
+            "launcher must set RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT."
+        )
     _Group.rank, _Group.num = state.process_index, state.num_processes
     try:
         yield
+    except PolytaskError as error:
+        if not is_first() and not hasattr(error, _TOLD):
+            print(f"Process {place()}: {error}", file=sys.stderr)
+        raise
     finally:
+        is_clean = sys.exc_info()[0] is None
         _Group.rank, _Group.num = 0, 1
-        if not was_there:
+        if is_clean and not was_there:  # after a fault the others may wait for this process
             state.destroy_process_group()
             PartialState._reset_state()
 
@@ -80,11 +95,6 @@ def alone() -> Iterator[None]:
         yield
     finally:
         _Group.rank, _Group.num = held
-
-
-def local_rank() -> int:
-    """Which of the processes of this machine this is, from 0."""
-    return int(os.environ.get("LOCAL_RANK", "0")) if num() > 1 else 0
 
 
 def sums(values: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
@@ -177,14 +187,16 @@ def first_does(action: Callable[[], Value]) -> Value:
     """
     if num() == 1:
         return action()
-    found: tuple[Value | None, PolytaskError | None] = (None, None)
+    found: tuple[Value | None, type[PolytaskError] | None, str] = (None, None, "")
     if is_first():
         try:
-            found = (action(), None)
+            found = (action(), None, "")
         except PolytaskError as error:
-            found = (None, error)
-    value, fault = of_first(found)
-    if fault is not None:
+            found = (None, type(error), str(error))
+    value, kind, text = of_first(found)
+    if kind is not None:
+        fault = kind.__new__(kind, text)
+        setattr(fault, _TOLD, True)
         raise fault
     return cast(Value, value)
 

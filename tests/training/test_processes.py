@@ -50,8 +50,12 @@ def launch(command: list[str], num: int, folder: Path, **more: str) -> list[subp
 
 def finish(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
     """Exit codes and what was printed."""
-    found = [(process.communicate(timeout=300)[0], process.returncode) for process in processes]
-    return [(code, printed) for printed, code in found]
+    try:
+        printed = [process.communicate(timeout=300)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    return [(process.returncode, text) for process, text in zip(processes, printed, strict=True)]
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +122,7 @@ def test_a_run_of_two_processes_that_is_stopped_goes_on(toy: Path, tmp_path: Pat
     while not list(out.glob("checkpoints/step-*")):
         assert running[0].poll() is None, running[0].communicate()
         time.sleep(0.05)
-    for process in running:
-        process.send_signal(signal.SIGTERM)
+    running[1].send_signal(signal.SIGTERM)
 
     stopped = finish(running)
     ended = finish(launch(command, 2, tmp_path))
@@ -153,3 +156,30 @@ def test_methods_of_gradients_are_refused_where_weights_are_spread(
     assert [code for code, _ in found] == [2, 2], found
     assert "need whole gradients" in found[0][1]
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("spread", ["false", "true"])
+def test_a_loss_that_is_not_finite_stops_all(toy: Path, tmp_path: Path, spread: str) -> None:
+    fsdp = {"ACCELERATE_USE_FSDP": spread, "FSDP_VERSION": "2"}
+
+    found = train(
+        toy, tmp_path / "run", 2, "optimizer.lr=1.0e+30", "optimizer.max_norm=null", **fsdp
+    )
+
+    assert [code for code, _ in found] == [2, 2], found
+    assert "not finite" in found[0][1]
+
+
+def test_a_tracker_that_is_missing_stops_all(toy: Path, tmp_path: Path) -> None:
+    found = train(toy, tmp_path / "run", 2, "train.trackers=[wandb]")
+
+    assert [code for code, _ in found] == [2, 2], found
+    assert "wandb is not installed" in found[0][1]
+    assert found[1][1].strip() == ""
+
+
+def test_other_commands_are_refused_under_a_launcher(tmp_path: Path) -> None:
+    found = finish(launch(["-m", "polytask", "info"], 2, tmp_path))
+
+    assert [code for code, _ in found] == [2, 2], found
+    assert "Only `polytask train`" in found[0][1]

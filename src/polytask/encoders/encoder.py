@@ -55,13 +55,13 @@ class Encoder(nn.Module, ABC):
         A backward of a pass otherwise fills and adds a matrix of the whole vocabulary. Only on a
         processor: a GPU would add rows in an order of its own.
         """
+        is_spread = hasattr(self, "set_requires_gradient_sync")  # what FSDP2 adds
         tables = [
             module
-            for module in self.modules()
+            for module in (() if is_spread else self.modules())
             if isinstance(module, nn.Embedding)
             and module.weight.requires_grad
             and module.weight.device.type == "cpu"
-            and not hasattr(module.weight, "full_tensor")  # spread over processes
             and not module.sparse
         ]
         made: list[tuple[Tensor, Tensor, int]] = []

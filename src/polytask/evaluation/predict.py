@@ -48,7 +48,7 @@ def _stream(
     model: MultiTaskModel, source: RowSource, tasks: Sequence[Task], batches: Sequence[Indices]
 ) -> Iterator[Predicted]:
     """Predictions batch by batch; in float32 whatever training used."""
-    device = next(model.parameters()).device
+    device = model.device
     was_training = model.training
     model.eval()
     try:

@@ -1,10 +1,11 @@
 """What a run tells those who watch it: journal, progress bar, trackers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from polytask.heads import Scores
+from polytask.processes import any_of, first_does
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +80,46 @@ class Observer(ABC):
     @abstractmethod
     def close(self) -> None:
         """When the run ends, whatever the reason."""
+
+
+class Held(Observer):
+    """Another observer, whose first fault is kept: the processes that train must stop together."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self.fault: Exception | None = None
+
+    def _run(self, action: Callable[[], None]) -> None:
+        if self.fault is None:
+            try:
+                action()
+            except Exception as error:
+                self.fault = error
+
+    def note(self, text: str) -> None:
+        """Passes it on."""
+        self._run(lambda: self._observer.note(text))
+
+    def step(self, report: StepReport) -> None:
+        """Passes it on."""
+        self._run(lambda: self._observer.step(report))
+
+    def evaluation(self, report: EvaluationReport) -> None:
+        """Passes it on."""
+        self._run(lambda: self._observer.evaluation(report))
+
+    def close(self) -> None:
+        """Passes it on."""
+        self._observer.close()
+
+
+def tell_faults(observers: Sequence[Observer]) -> None:
+    """Raises in all processes the fault that an observer of the first has kept."""
+    faults = [one.fault for one in observers if isinstance(one, Held) and one.fault]
+
+    def tell() -> None:
+        raise faults[0]
+
+    [is_faulty] = any_of([bool(faults)])
+    if is_faulty:
+        first_does(tell)

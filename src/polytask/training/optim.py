@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 from torch.optim import AdamW
 
 from polytask.config.options import OptimizerOptions, ScheduleOptions
@@ -12,7 +13,7 @@ from polytask.errors import ConfigError
 from polytask.model import MultiTaskModel
 from polytask.processes import sum_gradients
 from polytask.tasks import Task
-from polytask.training.sharding import is_sharded, whole
+from polytask.training.sharding import is_sharded
 
 
 def make_optimizer(
@@ -85,7 +86,8 @@ def clip_gradients(groups: Sequence[Sequence[nn.Parameter]], max_norm: float | N
     norms: list[float] = []
     for group in groups:
         gradients = [p.grad for p in group if p.grad is not None]
-        norm = whole(nn.utils.get_total_norm(gradients)) if gradients else torch.zeros(())
+        norm = nn.utils.get_total_norm(gradients) if gradients else torch.zeros(())
+        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
         if max_norm is not None and gradients:
             nn.utils.clip_grads_with_norm_(group, max_norm, norm)
         norms.append(float(norm))

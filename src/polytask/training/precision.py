@@ -7,7 +7,7 @@ import torch
 from polytask.build import Experiment
 from polytask.config.options import Precision
 from polytask.errors import ConfigError
-from polytask.processes import local_rank, num
+from polytask.processes import num
 
 
 def choose_device(name: str) -> torch.device:
@@ -25,8 +25,15 @@ def choose_device(name: str) -> torch.device:
 
 
 def own_device(device: torch.device) -> torch.device:
-    """Of several GPUs the one of this process."""
-    return torch.device("cuda", local_rank()) if str(device) == "cuda" and num() > 1 else device
+    """Of several GPUs the one of this process. Raises ConfigError if all are to share one."""
+    if device.type != "cuda" or num() == 1:
+        return device
+    if device.index is not None:
+        raise ConfigError(
+            f"train.device: {device} is one GPU for {num()} processes. "
+            "Say `cuda`, and each gets its own."
+        )
+    return torch.device("cuda", torch.cuda.current_device())
 
 
 def choose_precision(asked: Precision, device: torch.device) -> Precision:

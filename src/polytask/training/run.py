@@ -30,14 +30,14 @@ from polytask.data.dataset import Splits
 from polytask.data.tables import default_cache
 from polytask.errors import Interrupted, TrainingError
 from polytask.evaluation.score import TaskResult
-from polytask.processes import any_of, first_before_others, first_does, is_first, joined, place
+from polytask.processes import any_of, first_before_others, first_does, is_first, joined, num, place
 from polytask.training import sharding
 from polytask.training.checkpoint import newest_checkpoint, save_checkpoint, write_text
 from polytask.training.folder import RunFolder
 from polytask.training.journal import Journal
 from polytask.training.loop import Hooks, Loop
 from polytask.training.notes import feed_notes
-from polytask.training.observer import Observer
+from polytask.training.observer import Held, Observer, tell_faults
 from polytask.training.precision import own_device, settle_device
 from polytask.training.progress import ConsoleProgress
 from polytask.training.random import random_state, set_random_state
@@ -85,20 +85,23 @@ def train_run(
         if is_first():
             ending.callback(folder.restore_earlier)
         is_resumed = first_does(lambda: folder.claim(experiment.plain, overwrite=overwrite))
-        own = folder.path if is_first() else Path(ending.enter_context(TemporaryDirectory()))
-        journal = Journal(RunFolder(own).journal)
         watchers: list[Observer] = []
 
         def watch(watcher: Observer) -> None:
             ending.callback(watcher.close)
             watchers.append(watcher)
 
-        watch(journal)
-        if is_first():
+        def watch_all() -> None:
+            watch(Journal(folder.journal))
             watch(ConsoleProgress(console))
             for name in experiment.train.trackers or ():
                 watch(open_tracker(name, out, experiment.plain))
-        session = _Session(experiment, folder, journal, watchers)
+
+        first_does(watch_all)
+        if not is_first():
+            own = Path(ending.enter_context(TemporaryDirectory()))
+            watch(Journal(RunFolder(own).journal))
+        session = _Session(experiment, folder, cast(Journal, watchers[0]), watchers)
         return session.run(own_device(device), resume=is_resumed)
 
 
@@ -115,7 +118,7 @@ class _Session:
         self.experiment = experiment
         self.folder = folder
         self.journal = journal
-        self.observers = observers
+        self.observers = observers if num() == 1 else [Held(one) for one in observers]
         self.last_save = time.monotonic()
         self.random: Mapping[str, Tensor] = {}
         self.is_stopping = False
@@ -130,11 +133,12 @@ class _Session:
             newest_checkpoint(self.folder.checkpoints, device) if resume else (None, [])
         )
         if snapshot is None:
-            self.journal.cut(0)
+            first_does(lambda: self.journal.cut(0))
         loop = self._make_loop(device)
         if snapshot is not None:
             restore(loop, snapshot)
-            self.journal.cut(cast(int, snapshot.values["journal"]))
+            position = cast(int, snapshot.values["journal"])
+            first_does(lambda: self.journal.cut(position))
         for text in skipped:
             self.note(text)
         if resume:
@@ -222,7 +226,8 @@ class _Session:
         return data
 
     def _save(self, loop: Loop) -> None:
-        snapshot = take_snapshot(loop, {"journal": self.journal.position})
+        position = first_does(lambda: self.journal.position)
+        snapshot = take_snapshot(loop, {"journal": position})
         keep = self.experiment.checkpoints.keep
         first_does(lambda: save_checkpoint(self.folder.checkpoints, snapshot, keep=keep))
         self.last_save = time.monotonic()
@@ -233,6 +238,7 @@ class _Session:
         if options.every_steps and loop.position.step % options.every_steps == 0:
             is_due = True
         is_due, is_stopping = any_of([is_due, self.is_stopping])
+        tell_faults(self.observers)
         if is_due or is_stopping:
             self._save(loop)
         self.random = random_state(loop.device)
@@ -255,6 +261,7 @@ class _Session:
             first_does(lambda: write_best(self.folder, loop.model, self.experiment, results))
 
     def _finish(self, loop: Loop) -> None:
+        tell_faults(self.observers)
         first_does(lambda: self.folder.mark("finished", self.experiment.plain))
         self.journal.write(
             "end",

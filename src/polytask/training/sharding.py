@@ -1,7 +1,7 @@
 """An encoder whose weights are spread over the processes, as FSDP2 does it."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -41,7 +41,7 @@ def check(experiment: Experiment) -> None:
 
 def is_sharded(encoder: Encoder) -> bool:
     """Whether the weights are spread."""
-    return isinstance(next(encoder.parameters(), None), DTensor)
+    return isinstance(encoder, FSDPModule)
 
 
 def shard(model: MultiTaskModel, device: torch.device) -> None:
@@ -77,15 +77,28 @@ def shard(model: MultiTaskModel, device: torch.device) -> None:
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """A tensor with all its parts; all processes must ask."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    """A tensor with all its parts on the CPU of the first process; all must ask, others get none.
+
+    One that is not spread stays as it is.
+    """
+    if not isinstance(tensor, DTensor):
+        return tensor
+    found = tensor.full_tensor()
+    return found.cpu() if is_first() else found.new_zeros(0, device="cpu")
+
+
+def parts(tensors: Iterable[Tensor]) -> Iterator[Tensor]:
+    """What this process has of each."""
+    return (one.to_local() if isinstance(one, DTensor) else one for one in tensors)
 
 
 def spread_like(tensor: Tensor, like: Tensor) -> Tensor:
     """A whole tensor, spread as another of its shape is."""
-    if not isinstance(like, DTensor) or tensor.shape != like.shape:
+    if not isinstance(like, DTensor):
         return tensor
-    return distribute_tensor(tensor, like.device_mesh, like.placements)
+    if tensor.shape == like.shape:
+        tensor = distribute_tensor(tensor, like.device_mesh, like.placements)
+    return tensor.to(like.to_local().device)
 
 
 class _Held:
@@ -97,11 +110,14 @@ class _Held:
 @contextmanager
 def whole_model(model: MultiTaskModel) -> Iterator[None]:
     """Meanwhile the first process alone can ask for whole tensors of an encoder that is spread."""
-    spread = [p for p in model.encoder.parameters() if isinstance(p, DTensor)]
-    for parameter in spread:
-        gathered = whole(parameter.detach()).cpu()
-        if is_first():
-            _Held.whole[parameter.to_local().data_ptr()] = gathered
+    for module in model.encoder.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
+    for parameter in model.encoder.parameters():
+        if isinstance(parameter, DTensor):
+            gathered = whole(parameter.detach())
+            if is_first():
+                _Held.whole[parameter.to_local().data_ptr()] = gathered
     try:
         yield
     finally:

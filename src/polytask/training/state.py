@@ -8,11 +8,12 @@ from torch import Tensor
 
 from polytask.errors import RunError
 from polytask.model import MultiTaskModel
+from polytask.processes import any_of
 from polytask.training.checkpoint import Snapshot
 from polytask.training.loop import Loop
 from polytask.training.position import Position
 from polytask.training.random import own_random_state, random_states, set_random_state
-from polytask.training.sharding import spread_like, whole
+from polytask.training.sharding import parts, spread_like, whole
 
 
 def take_snapshot(loop: Loop, extra: Mapping[str, object]) -> Snapshot:
@@ -49,7 +50,7 @@ def restore_weights(loop: Loop, snapshot: Snapshot) -> None:
 
     Raises RunError if the snapshot is not of this model.
     """
-    aliases = set(loop.model.state_dict()) - set(unique_weights(loop.model))
+    aliases = _aliases(loop.model)
     fit = loop.model.load_state_dict(dict(snapshot.tensors["model"]), strict=False)
     faults = [f"{name} is missing" for name in fit.missing_keys if name not in aliases]
     faults += [f"{name} is unknown" for name in fit.unexpected_keys]
@@ -74,18 +75,29 @@ def restore_weights(loop: Loop, snapshot: Snapshot) -> None:
 
 def is_finite(loop: Loop) -> bool:
     """Whether every weight and all of the optimizer's state is finite."""
-    tensors = [*loop.model.state_dict().values(), *_optimizer_tensors(loop).values()]
-    return all(bool(tensor.isfinite().all()) for tensor in tensors)
+    states = [tensor for held in loop.optimizer.state.values() for tensor in held.values()]
+    tensors = parts([*loop.model.parameters(), *loop.model.buffers(), *states])
+    [is_broken] = any_of([not all(bool(tensor.isfinite().all()) for tensor in tensors)])
+    return not is_broken
 
 
 def unique_weights(model: MultiTaskModel) -> dict[str, Tensor]:
     """The weights by name; of tensors that share memory, the first name only."""
-    found: dict[str, Tensor] = {}
-    pointers: set[int] = set()
-    for name, tensor in model.state_dict().items():
-        if tensor.numel() == 0 or tensor.data_ptr() not in pointers:
-            pointers.add(tensor.data_ptr())
-            found[name] = tensor
+    aliases = _aliases(model)
+    return {name: one for name, one in model.state_dict().items() if name not in aliases}
+
+
+def _aliases(model: MultiTaskModel) -> set[str]:
+    """Further names of tensors that have one already."""
+    found: set[str] = set()
+    seen: set[int] = set()
+    for name, tensor in (
+        *model.named_parameters(remove_duplicate=False),
+        *model.named_buffers(remove_duplicate=False),
+    ):
+        if id(tensor) in seen:
+            found.add(name)
+        seen.add(id(tensor))
     return found
 
 
