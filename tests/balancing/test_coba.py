@@ -111,5 +111,5 @@ def test_rows_that_are_watched_are_not_trained_on(toy: Path, tmp_path: Path) -> 
 
 
 def test_too_few_rows_to_set_apart_are_told(toy: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"none can be set apart.*balancing.share: 0.01"):
+    with pytest.raises(DataError, match=r"no rows could be set apart.*balancing.share: 0.01"):
         train_toy(toy, tmp_path / "run", "balancing.kind=coba", "balancing.share=0.01")

@@ -13,7 +13,7 @@ from polytask.data.columns import LABEL, LABELS, TEXT, Need
 from polytask.data.dataset import DataSet, Splits
 from polytask.data.filters import Condition, Filter
 from polytask.data.records import LINE, Records
-from polytask.data.sampling import cut_dev, sample
+from polytask.data.sampling import cut_off, sample
 from polytask.errors import ConfigError, DataError
 
 NEEDS = {"text": Need(TEXT, required=True), "label": Need(LABEL, required=False)}
@@ -177,7 +177,7 @@ def test_a_cut_parts_the_rows_and_keeps_texts_together(
 ) -> None:
     records = made([str(text) for text, _ in rows], [label for _, label in rows])
     try:
-        train, dev = cut_dev(records, share, texts=["text"], label="label", seed=seed)
+        train, dev = cut_off(records, share, "dev", texts=["text"], label="label", seed=seed)
     except DataError:
         return
 
@@ -186,7 +186,7 @@ def test_a_cut_parts_the_rows_and_keeps_texts_together(
     )
     assert not set(column(train, "text")) & set(column(dev, "text"))
     assert set(column(records, "label")) == set(column(train, "label"))
-    again = cut_dev(records, share, texts=["text"], label="label", seed=seed)
+    again = cut_off(records, share, "dev", texts=["text"], label="label", seed=seed)
     assert again[1].fingerprint == dev.fingerprint
 
 
@@ -195,7 +195,7 @@ def test_a_cut_parts_the_rows_and_keeps_texts_together(
 def test_each_class_gives_its_share_to_within_one_row(labels: list[str], share: float) -> None:
     records = made([str(i) for i in range(len(labels))], labels)
     try:
-        _, dev = cut_dev(records, share, texts=["text"], label="label", seed=0)
+        _, dev = cut_off(records, share, "dev", texts=["text"], label="label", seed=0)
     except DataError:
         return
 
@@ -208,7 +208,7 @@ def test_large_groups_take_nothing_from_the_classes_after_them() -> None:
     texts = ["same"] * 100 + [str(i) for i in range(10)] + ["rest", "end"]
     labels = ["a"] * 100 + ["b"] * 10 + ["a", "a"]
 
-    _, dev = cut_dev(made(texts, labels), 0.1, texts=["text"], label="label", seed=0)
+    _, dev = cut_off(made(texts, labels), 0.1, "dev", texts=["text"], label="label", seed=0)
 
     # of `a` the two rows of their own are worth one, of `b` a tenth of 10
     assert Counter(column(dev, "label"))["b"] == 1
@@ -218,7 +218,7 @@ def test_another_seed_cuts_other_rows() -> None:
     records = made([str(i) for i in range(100)], ["a"] * 100)
 
     first, second = (
-        cut_dev(records, 0.1, texts=["text"], label="label", seed=seed)[1] for seed in (0, 1)
+        cut_off(records, 0.1, "dev", texts=["text"], label="label", seed=seed)[1] for seed in (0, 1)
     )
 
     assert len(first) == len(second) == 10
@@ -227,11 +227,18 @@ def test_another_seed_cuts_other_rows() -> None:
 
 def test_too_few_rows_for_a_dev_split_are_refused() -> None:
     with pytest.raises(DataError) as fault:
-        cut_dev(made(["x", "y", "z"], ["a", "b", "c"]), 0.1, texts=["text"], label="label", seed=0)
+        cut_off(
+            made(["x", "y", "z"], ["a", "b", "c"]),
+            0.1,
+            "dev",
+            texts=["text"],
+            label="label",
+            seed=0,
+        )
 
     assert str(fault.value) == (
-        "train.jsonl: no dev split could be cut from its 3 rows (dev_share: 0.1). Give a `dev:` "
-        "file, more rows or a larger `dev_share:`."
+        "train.jsonl: no rows could be set apart from its 3 rows for dev (dev_share: 0.1). Give a "
+        "`dev:` file, more rows or a larger `dev_share:`."
     )
 
 

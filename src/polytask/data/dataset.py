@@ -11,7 +11,7 @@ from polytask.data.filters import Condition, Filter, filtered
 from polytask.data.hub import open_split
 from polytask.data.readers import Format, open_source
 from polytask.data.records import Records
-from polytask.data.sampling import cut_dev, cut_off, sample
+from polytask.data.sampling import cut_off, sample
 from polytask.data.tables import read_records
 from polytask.errors import ConfigError
 
@@ -107,7 +107,9 @@ class DataSet:
         if watch_share is not None:
             size = len(train)
             texts = [name for name, need in needs.items() if need.required]
-            train, watched = cut_off(train, watch_share, texts=texts, seed=seed)
+            train, watched = cut_off(
+                train, watch_share, "watched", texts=texts, label=None, seed=seed
+            )
             notes.append(f"balancing: {len(watched)} of {size} train rows set apart to watch.")
         return Splits(train, unlimited, dev, test, notes, watched)
 
@@ -141,7 +143,7 @@ class DataSet:
         label = next((name for name, need in needs.items() if need.type is LABEL), None)
         texts = [name for name, need in needs.items() if need.required]
         share = _DEV_SHARE if self.dev_share is None else self.dev_share
-        rest, dev = cut_dev(train, share, texts=texts, label=label, seed=seed)
+        rest, dev = cut_off(train, share, "dev", texts=texts, label=label, seed=seed)
         manner = "" if label is None else f" in the proportions of '{label}'"
         notes.append(f"dev: {len(dev)} of {len(train)} rows of {train.path} set apart{manner}.")
         return rest, dev

@@ -3,14 +3,22 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 
 from polytask.data.records import Records
 from polytask.errors import DataError
 
-_DEV, _SAMPLE, _WATCHED = 1, 2, 3
+Cut = Literal["dev", "watched"]
+
+_SAMPLE = 2
+_STREAMS: Mapping[Cut, int] = {"dev": 1, "watched": 3}
+_ADVICE: Mapping[Cut, str] = {
+    "dev": "for dev (dev_share: {share}). Give a `dev:` file, more rows or a larger `dev_share:`.",
+    "watched": "to be watched (balancing.share: {share}). Give more rows or a larger `share:`.",
+}
 
 
 def sample(records: Records, size: int, seed: int) -> Records:
@@ -22,8 +30,8 @@ def sample(records: Records, size: int, seed: int) -> Records:
     return records.select(np.sort(order[:size]))
 
 
-def cut_dev(
-    records: Records, share: float, *, texts: Sequence[str], label: str | None, seed: int
+def cut_off(
+    records: Records, share: float, cut: Cut, *, texts: Sequence[str], label: str | None, seed: int
 ) -> tuple[Records, Records]:
     """The records to train on and a random `share` of them set apart.
 
@@ -31,28 +39,11 @@ def cut_dev(
     proportions, and each keeps a record to train on. Raises DataError if nothing can be set apart.
     """
     groups, classes = _groups_and_classes(records, texts, label)
-    chosen = _choose(groups, classes, share, np.random.default_rng([seed, _DEV]))
+    chosen = _choose(groups, classes, share, np.random.default_rng([seed, _STREAMS[cut]]))
     if not chosen.any():
         raise DataError(
-            f"{records.path}: no dev split could be cut from its {len(records)} rows "
-            f"(dev_share: {share}). Give a `dev:` file, more rows or a larger `dev_share:`."
-        )
-    return records.select(np.flatnonzero(~chosen)), records.select(np.flatnonzero(chosen))
-
-
-def cut_off(
-    records: Records, share: float, *, texts: Sequence[str], seed: int
-) -> tuple[Records, Records]:
-    """The records to train on and a random `share` of them set apart, equal `texts` together.
-
-    Raises DataError if nothing can be set apart.
-    """
-    groups, classes = _groups_and_classes(records, texts, None)
-    chosen = _choose(groups, classes, share, np.random.default_rng([seed, _WATCHED]))
-    if not chosen.any():
-        raise DataError(
-            f"{records.path}: of its {len(records)} rows none can be set apart to be watched "
-            f"(balancing.share: {share}). Give more rows, a larger `share:` or another balancing."
+            f"{records.path}: no rows could be set apart from its {len(records)} rows "
+            + _ADVICE[cut].format(share=share)
         )
     return records.select(np.flatnonzero(~chosen)), records.select(np.flatnonzero(chosen))
 
