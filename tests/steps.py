@@ -77,6 +77,7 @@ def setting(
     *shared: nn.Parameter,
     heads: Sequence[nn.Parameter] = (),
     together: Sequence[Sequence[str]] = (),
+    is_mixed: bool = False,
 ) -> Setting:
     """What a balancer is told of tasks and of an encoder made of some parameters."""
-    return Setting(num_classes, together, Blocks(*shared), heads)
+    return Setting(num_classes, together, Blocks(*shared), heads, is_mixed)

@@ -113,7 +113,7 @@ def toy_loop(experiment: Path, *overrides: str, observers: Sequence[Observer] = 
         train=make_feeds(found, model, splits["train"], cache=default_cache()),
         dev=make_feeds(found, model, splits["dev"], cache=default_cache()),
         watched=make_feeds(found, model, splits["watched"], cache=default_cache()),
-        precision="float32",
+        precision=found.train.precision,
         device=torch.device("cpu"),
         observers=observers,
     )

@@ -126,12 +126,14 @@ def sum_gradients(
         if count and found[i] is None:
             found[i] = torch.zeros_like(parameter)
     bucket: list[Tensor] = []
+    size = 0
     for one in found:
         if one is not None:
             bucket.append(one)
-            if sum(held.numel() for held in bucket) >= _BUCKET:
+            size += one.numel()
+            if size >= _BUCKET:
                 _add_up(bucket)
-                bucket = []
+                bucket, size = [], 0
     _add_up(bucket)
     return found
 
@@ -215,12 +217,9 @@ def first_before_others() -> Iterator[None]:
 
 def share(items: Sequence[Value]) -> Sequence[Value]:
     """This process's part of some items; equally many for each, the last ones maybe twice."""
-    return items[place() :: num()] if len(items) % num() == 0 else _filled(items)
-
-
-def _filled(items: Sequence[Value]) -> Sequence[Value]:
     missing = -len(items) % num()
-    return [*items, *([items[-1]] * missing)][place() :: num()]
+    filled = [*items, *([items[-1]] * missing)] if missing else items
+    return filled[place() :: num()]
 
 
 def _device() -> torch.device:

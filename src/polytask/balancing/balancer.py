@@ -37,13 +37,15 @@ class Setting:
     """What a balancer may know of the model.
 
     num_classes: of each task the number of classes its loss chooses among, None without. together:
-    the tasks that read the same rows, in groups. heads: the parameters of all heads.
+    the tasks that read the same rows, in groups. heads: the parameters of all heads. is_mixed:
+    whether passes are computed in 16 bits.
     """
 
     num_classes: Mapping[str, int | None]
     together: Sequence[Sequence[str]]
     encoder: Encoder
     heads: Sequence[nn.Parameter]
+    is_mixed: bool = False
 
 
 class Balancer(ABC):
@@ -59,6 +61,11 @@ class Balancer(ABC):
 
         Raises ConfigError if an option does not suit the encoder.
         """
+
+    @property
+    def parameters(self) -> Sequence[nn.Parameter]:
+        """What it takes gradients of beside the model's own."""
+        return []
 
     @property
     @abstractmethod

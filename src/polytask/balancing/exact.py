@@ -6,7 +6,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from polytask.balancing.balancer import Passes, PassLosses
+from polytask.balancing.balancer import Passes, PassLosses, Setting
+from polytask.balancing.spaces import Space
 from polytask.balancing.way import Gradients, Way, Weigh, added, note, of_all
 from polytask.processes import is_first, sums
 
@@ -18,8 +19,17 @@ _AT_ONCE = 1 << 16
 class Exact(Way):
     """A backward for each task; its gradient on the encoder is held until the step is made.
 
-    With rows of their own the tasks cost together what one joint backward costs.
+    With rows of their own the tasks cost together what one joint backward costs. Gradients of
+    passes that are computed in 16 bits are held in bf16.
     """
+
+    def attach(self, space: Space, setting: Setting) -> None:
+        """Says how gradients are held."""
+        super().attach(space, setting)
+        self._like = [
+            one.new_zeros((), dtype=torch.bfloat16).expand_as(one) if setting.is_mixed else one
+            for one in space.shared
+        ]
 
     def backward(self, passes: Passes, weigh: Weigh) -> dict[str, float]:
         """The weighted sum of the gradients held."""
@@ -32,19 +42,20 @@ class Exact(Way):
                 gradients[task] = added(gradients.get(task), self._taken())
         if not passes.tasks:
             return {}
-        gradients = of_all(gradients, passes.tasks, self.space.shared)
+        gradients = of_all(gradients, passes.tasks, self._like)
         weights = weigh(gramian_of(list(gradients.values())), sums(losses, passes.tasks))
         if not is_first():
             return weights  # what the first process adds is whole
         for place, parameter in enumerate(self.space.shared):
             of_tasks = [found[place] for found in gradients.values()]
-            parameter.grad = _combined(of_tasks, list(weights.values()))
+            parameter.grad = _combined(of_tasks, list(weights.values()), parameter.dtype)
         return weights
 
     def _taken(self) -> Gradients:
         """The gradients on the encoder, away from it."""
-        found = [parameter.grad for parameter in self.space.shared]
-        for parameter in self.space.shared:
+        found: Gradients = []
+        for parameter, like in zip(self.space.shared, self._like, strict=True):
+            found.append(None if parameter.grad is None else parameter.grad.to(like.dtype))
             parameter.grad = None
         return found
 
@@ -95,10 +106,11 @@ def gramian_of(gradients: Sequence[Sequence[Tensor | None]]) -> Tensor:
 
 def _products(flat: Sequence[Tensor]) -> Tensor:
     if flat[0].device.type != "cpu":
-        rows = torch.stack(list(flat))
+        rows = torch.stack(list(flat)).to(_accurate(flat[0]))
         return (rows @ rows.T).double().cpu()
     found = [[0.0] * len(flat) for _ in flat]
-    for pieces in zip(*(one.split(_AT_ONCE) for one in flat), strict=True):
+    for held in zip(*(one.split(_AT_ONCE) for one in flat), strict=True):
+        pieces = [one.to(_accurate(one)) for one in held]
         for i, one in enumerate(pieces):
             for j, other in enumerate(pieces[: i + 1]):
                 found[i][j] += float(torch.dot(one, other))
@@ -106,10 +118,16 @@ def _products(flat: Sequence[Tensor]) -> Tensor:
     return lower + lower.tril(-1).T
 
 
-def _combined(gradients: Sequence[Tensor | None], weights: Sequence[float]) -> Tensor | None:
-    """The weighted sum, in the memory of the first."""
+def _accurate(tensor: Tensor) -> torch.dtype:
+    return torch.promote_types(tensor.dtype, torch.float32)
+
+
+def _combined(
+    gradients: Sequence[Tensor | None], weights: Sequence[float], dtype: torch.dtype
+) -> Tensor | None:
+    """The weighted sum, in the memory of the first if it is of that type."""
     total: Tensor | None = None
     for one, weight in zip(gradients, weights, strict=True):
         if one is not None:
-            total = one.mul_(weight) if total is None else total.add_(one, alpha=weight)
+            total = one.to(dtype).mul_(weight) if total is None else total.add_(one, alpha=weight)
     return total

@@ -1,10 +1,10 @@
 """Gradients of each task on the encoder, weighed by a method and combined."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, final
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from polytask.balancing.balancer import Balancer, Passes, Setting
 from polytask.balancing.exact import Exact, Probe
@@ -69,7 +69,7 @@ class GradientBalancer(Balancer):
         groups = [some for some in setting.together if len(some) > 1]
         name = self._space or self._usual_space(has_groups=bool(groups))
         space = Space(setting.encoder, name)
-        self._way.attach(space, setting.heads)
+        self._way.attach(space, setting)
         size = sum(parameter.numel() for parameter in space.parameters)
         notes = [f"Gradients of tasks are compared on {size:,} numbers ({self._name}, {name})."]
         if space.is_all and groups:
@@ -84,6 +84,11 @@ class GradientBalancer(Balancer):
         if self._name == "exact":
             return "all"
         return "last_block" if has_groups or self._name == "probe" else "all"
+
+    @property
+    def parameters(self) -> Sequence[nn.Parameter]:
+        """Those that gradients are compared on."""
+        return self._way.space.parameters
 
     @property
     def is_apart(self) -> bool:

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import cast, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from polytask.balancing.balancer import Passes, PassLosses
+from polytask.balancing.balancer import Passes, PassLosses, Setting
 from polytask.balancing.running import RunningGramian
 from polytask.balancing.sketch import SIZE, Sketch
 from polytask.balancing.spaces import Space
@@ -25,9 +25,9 @@ class _Sketched(Way):
     def __init__(self) -> None:
         self.num_steps = 0
 
-    def attach(self, space: Space, heads: Sequence[nn.Parameter]) -> None:
+    def attach(self, space: Space, setting: Setting) -> None:
         """Makes room for sketches of the space."""
-        super().attach(space, heads)
+        super().attach(space, setting)
         self.sketch = Sketch(space.parameters)
 
     def redraw(self) -> None:

@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from polytask.balancing.balancer import Passes, PassLosses, weighted
+from polytask.balancing.balancer import Passes, PassLosses, Setting, weighted
 from polytask.balancing.spaces import Space
 from polytask.processes import sum_gradients
 
@@ -20,10 +20,10 @@ Gradients = list[Tensor | None]
 class Way(ABC):
     """Runs the passes of a step and leaves in `.grad` what a method makes of them."""
 
-    def attach(self, space: Space, heads: Sequence[nn.Parameter]) -> None:
+    def attach(self, space: Space, setting: Setting) -> None:
         """Takes the parameters of the encoder to compare on, and those of the heads."""
         self.space = space
-        self.heads = [parameter for parameter in heads if parameter.requires_grad]
+        self.heads = [parameter for parameter in setting.heads if parameter.requires_grad]
 
     @abstractmethod
     def backward(self, passes: Passes, weigh: Weigh) -> dict[str, float]:
@@ -64,9 +64,9 @@ def note(found: dict[str, float], task: str, loss: Tensor) -> None:
 
 
 def of_all(
-    gradients: Mapping[str, Gradients], tasks: Sequence[str], parameters: Sequence[nn.Parameter]
+    gradients: Mapping[str, Gradients], tasks: Sequence[str], parameters: Sequence[Tensor]
 ) -> dict[str, Gradients]:
-    """The sums over all processes by task."""
+    """The sums over all processes by task, each like one of `parameters`."""
     nothing: Gradients = [None] * len(parameters)
     return {task: sum_gradients(gradients.get(task, nothing), parameters) for task in tasks}
 

@@ -60,7 +60,7 @@ def _stream(
                 is_training=False,
             ).to(device)
             part = batch.parts[0]
-            with torch.no_grad():
+            with torch.inference_mode():
                 logits = model(batch, {source.name: [task.name for task in tasks]})
             yield Predicted(
                 indices.tolist(),

@@ -15,7 +15,6 @@ from polytask.data.batching import Pass
 from polytask.data.feed import Feed
 from polytask.errors import TrainingError
 from polytask.evaluation.score import TaskResult, score_tasks
-from polytask.heads import Scores
 from polytask.mixing.steps import StepPlan
 from polytask.model import MultiTaskModel
 from polytask.processes import alone, gathered, make_same, sums
@@ -23,6 +22,7 @@ from polytask.training import sharding
 from polytask.training.batches import Batches
 from polytask.training.guard import NO_TASK, find_culprit
 from polytask.training.looks import Gradients, Looks
+from polytask.training.mixed_precision import MixedPrecision
 from polytask.training.observer import EvaluationReport, Look, Observer, StepReport
 from polytask.training.optim import (
     clip_gradients,
@@ -34,6 +34,7 @@ from polytask.training.optim import (
 from polytask.training.passes import StepPasses
 from polytask.training.position import Position
 from polytask.training.rounds import Rounds
+from polytask.training.selection import selected
 from polytask.training.watching import Watched
 
 ENCODER = "(encoder)"
@@ -89,13 +90,15 @@ class Loop:
                 list(self._names.values()),
                 model.encoder,
                 list(model.heads.parameters()),
+                is_mixed=precision != "float32",
             )
         )
+        differentiated = dict.fromkeys([*model.parameters(), *experiment.balancer.parameters])
+        self.mixed = MixedPrecision(precision, device, differentiated)
         self._rounds = Rounds(experiment, feed_sizes(experiment, train))
         self._dev = dev
         self._watched = Watched(model, watched or {}, experiment)
         self.device = device
-        self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
         self._observers = observers
         self._clipped = {
             ENCODER: list(model.encoder.parameters()),
@@ -162,10 +165,11 @@ class Loop:
             )
         )
         if not all(map(math.isfinite, [*losses.values(), *norms.values()])):
-            self._not_finite(batches, hooks)
+            self._not_finite(batches, losses, hooks)
             look = None
         else:
             at.num_skipped = 0
+            self.mixed.keep()
             self.optimizer.step()
             self._rounds.note_losses(at, losses)
             look = self._look_back(passes, seen)
@@ -196,24 +200,32 @@ class Loop:
         return self._looks.look(seen, after, rate, seconds)
 
     def _passes(self, batches: Sequence[Pass]) -> StepPasses:
-        return StepPasses(
-            self.model, batches, self._names, device=self.device, autocast=self._autocast
-        )
+        return StepPasses(self.model, batches, self._names, device=self.device, mixed=self.mixed)
 
-    def _not_finite(self, passes: Sequence[Pass], hooks: Hooks) -> None:
-        options = self.experiment.train
-        at = self.position
+    def _not_finite(
+        self, passes: Sequence[Pass], losses: Mapping[str, float], hooks: Hooks
+    ) -> None:
+        options, at = self.experiment.train, self.position
         self.optimizer.zero_grad()
+        if self.mixed.lower(losses):
+            self._note(
+                f"step {at.step + 1}: a gradient is too large for fp16. The step is skipped; "
+                f"losses are scaled by {self.mixed.scale:g} from here."
+            )
+            return
         message = f"step {at.step + 1}: {self._culprit(passes)}"
         if options.on_nan == "raise":
             raise TrainingError(f"{message}. The weights were not changed by this step.")
         at.num_skipped += 1
         if at.num_skipped > options.max_skipped:
             raise TrainingError(f"{message}. {at.num_skipped} steps in a row could not be used.")
-        for observer in self._observers:
-            observer.note(f"{message}. The step is skipped.")
+        self._note(f"{message}. The step is skipped.")
         if options.on_nan == "rollback":
             hooks.rollback()
+
+    def _note(self, text: str) -> None:
+        for observer in self._observers:
+            observer.note(text)
 
     def _culprit(self, passes: Sequence[Pass]) -> str:
         if sharding.is_sharded(self.model.encoder):
@@ -232,7 +244,7 @@ class Loop:
         results = score_tasks(self.model, self._dev, self._tasks, tune=True)
         scores = {task.name: results[task.name].scores for task in self.experiment.tasks}
         at = self.position
-        selected = self._select(scores)
+        score = selected(scores, self.experiment.tasks, self.experiment.train.select)
         headlines = {name: scores[name].headline[1] for name in scores if scores[name].count}
         self.experiment.mixer.judge(
             {
@@ -240,29 +252,16 @@ class Loop:
                 for feed, names in self._names.items()
             }
         )
-        is_best = selected > at.best or at.best == -math.inf
+        is_best = score > at.best or at.best == -math.inf
         if is_best:
-            at.best, at.best_step, at.num_worse = selected, at.step, 0
+            at.best, at.best_step, at.num_worse = score, at.step, 0
             hooks.keep_best(results)
         else:
             at.num_worse += 1
         for observer in self._observers:
             observer.evaluation(
-                EvaluationReport(at.step, at.epoch + 1, scores, selected, is_best, passes)
+                EvaluationReport(at.step, at.epoch + 1, scores, score, is_best, passes)
             )
-
-    def _select(self, scores: Mapping[str, Scores]) -> float:
-        """The mean or worst headline of the tasks that count, or that of one.
-
-        A task without a label in dev has no say; a headline without a value, such as the
-        correlation of constant answers, counts as 0.
-        """
-        select = self.experiment.train.select
-        if select not in ("mean", "worst"):
-            return _number(scores[select].headline[1])
-        main = [task.name for task in self.experiment.tasks if not task.is_auxiliary]
-        values = [_number(scores[name].headline[1]) for name in main if scores[name].count]
-        return min(values) if select == "worst" else math.fsum(values) / len(values)
 
     def _report(
         self,
@@ -293,7 +292,3 @@ class Loop:
         )
         for observer in self._observers:
             observer.step(report)
-
-
-def _number(headline: float) -> float:
-    return 0.0 if math.isnan(headline) else headline

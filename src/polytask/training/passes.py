@@ -1,7 +1,6 @@
 """The passes of a step: forwards of the model, the same again when asked for again."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
@@ -10,6 +9,7 @@ from polytask.balancing import Passes, PassLosses
 from polytask.data.batching import Part, Pass
 from polytask.model import MultiTaskModel
 from polytask.processes import sums
+from polytask.training.mixed_precision import MixedPrecision
 from polytask.training.random import random_state, set_random_state
 from polytask.training.sharding import is_sharded
 
@@ -28,7 +28,7 @@ class StepPasses(Passes):
         names: Mapping[str, Sequence[str]],
         *,
         device: torch.device,
-        autocast: AbstractContextManager[None],
+        mixed: MixedPrecision,
     ) -> None:
         self.counts = _count_targets(model, batches)
         self._num_rows = _count_rows(model, batches)
@@ -38,7 +38,7 @@ class StepPasses(Passes):
         self._batches = batches
         self._names = names
         self._device = device
-        self._autocast = autocast
+        self._mixed = mixed
         self._random: dict[str, Tensor] = {}
 
     @property
@@ -85,11 +85,11 @@ class StepPasses(Passes):
         return sums(found, self.tasks)
 
     def _forward(self, batch: Pass) -> dict[str, Tensor]:
-        with self._autocast:
+        with self._mixed.autocast:
             hidden = self._model.encoder(batch.inputs)
             logits = self._model.read(hidden, batch, self._names)
         found = {
-            task: self._loss(task, hidden, part, logits)
+            task: self._mixed.scaled(self._loss(task, hidden, part, logits))
             for part in batch.parts
             for task in part.targets
             if task in self.counts

@@ -29,6 +29,7 @@ def take_snapshot(loop: Loop, extra: Mapping[str, object]) -> Snapshot:
             "position": asdict(loop.position),
             "mixer": loop.experiment.mixer.state_dict(),
             "balancer": loop.experiment.balancer.state_dict(),
+            "mixed_precision": loop.mixed.state_dict(),
             **extra,
         },
     )
@@ -43,6 +44,7 @@ def restore(loop: Loop, snapshot: Snapshot) -> None:
     loop.position = Position(**cast(dict[str, float], snapshot.values["position"]))  # type: ignore[arg-type]
     loop.experiment.mixer.load_state_dict(cast(dict[str, object], snapshot.values["mixer"]))
     loop.experiment.balancer.load_state_dict(cast(dict[str, object], snapshot.values["balancer"]))
+    loop.mixed.load_state_dict(cast(dict[str, object], snapshot.values["mixed_precision"]))
 
 
 def restore_weights(loop: Loop, snapshot: Snapshot) -> None:
