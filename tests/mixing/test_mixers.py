@@ -21,6 +21,7 @@ from polytask.mixing.schedule import Point, Schedule
 from polytask.mixing.temperature import Temperature
 from polytask.mixing.uniform import Uniform
 from polytask.mixing.unimax import UniMax, unimax
+from toys import events, train_toy
 
 SIZES = {"large": 400_000, "middle": 20_000, "small": 1_000}
 START = Progress(0, 4)
@@ -91,6 +92,8 @@ def test_annealed_exponents_fall_from_1_to_a_fifth() -> None:
         found = Annealed().shares({"a": 16, "b": 1}, Progress(epoch, 5))
         assert found["a"] / found["b"] == pytest.approx(16**power)
     assert Annealed().shares({"a": 3, "b": 1}, Progress(0, 1))["a"] == 0.75
+    in_part = Annealed().shares({"a": 16, "b": 1}, Progress(2, 2.3))
+    assert in_part["a"] / in_part["b"] == pytest.approx(16**0.2)
 
 
 def test_unimax_as_published() -> None:
@@ -214,3 +217,16 @@ def test_exp3_learns_nothing_from_an_empty_round() -> None:
     mixer.learn(Drawn({"a": 0, "b": 0}, {}))
 
     assert mixer.num_updates == 0
+
+
+def test_shares_that_change_over_the_run_know_where_max_steps_end_it(
+    toy: Path, tmp_path: Path
+) -> None:
+    places = ((0, "messages/text"), (0.5, "messages/text"), (0.5, "reviews"))
+    points = [{"at": at, "shares": {name: 1}} for at, name in places]
+    schedule = ("mixing.kind=schedule", f"mixing.points={json.dumps(points)}", "mixing.rounds=2")
+    train_toy(toy, tmp_path / "run", *schedule, "train.epochs=50", "train.max_steps=10")
+
+    first, *_, last = events(tmp_path / "run", "step")
+    assert first["counts"].keys() == {"intent"}
+    assert last["counts"].keys() == {"stars"}

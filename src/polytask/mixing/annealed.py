@@ -1,5 +1,6 @@
 """`kind: annealed`: from sizes towards all data sets alike."""
 
+import math
 from collections.abc import Mapping
 
 from polytask.mixing.mixer import PlainMixer, Progress, in_proportion
@@ -17,5 +18,6 @@ class Annealed(PlainMixer):
 
     def shares(self, sizes: Mapping[str, int], at: Progress) -> dict[str, float]:
         """p_k in proportion to n_k^a, a = 1 - 0.8 (e - 1) / (E - 1) in epoch e of E."""
-        power = 1 - _FALL * at.epoch / max(at.num_epochs - 1, 1)
+        part = at.epoch / max(math.ceil(at.num_epochs) - 1, 1)
+        power = 1 - _FALL * min(part, 1.0)
         return in_proportion({name: size**power for name, size in sizes.items()})

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands: `epoch` of `num_epochs`, `round` of the rounds of an epoch, from 0."""
+    """Where a run stands: `epoch` of `num_epochs`, `round` of the rounds of an epoch, from 0.
+
+    The last epoch may be one in part.
+    """
 
     epoch: int
-    num_epochs: int
+    num_epochs: float
     round: int = 0
 
 

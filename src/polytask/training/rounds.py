@@ -23,6 +23,7 @@ class Rounds:
             feed: [task.name for task in tasks]
             for feed, tasks in experiment.tasks_by_feed().items()
         }
+        self._num_epochs = self._epochs_in_all()
 
     def begin(self, at: Position) -> list[StepPlan]:
         """The steps of the round that the position is in; its counts are decided when it begins."""
@@ -65,8 +66,15 @@ class Rounds:
     def _counts(self, at: Position) -> dict[str, int]:
         num_rounds, total = self._mixer.num_rounds, sum(self._sizes.values())
         num = total * (at.round + 1) // num_rounds - total * at.round // num_rounds
-        progress = Progress(at.epoch, self._options.epochs, at.round)
+        progress = Progress(at.epoch, self._num_epochs, at.round)
         return whole_counts(self._mixer.shares(self._sizes, progress), num)
+
+    def _epochs_in_all(self) -> float:
+        """As many as asked for, or as `max_steps` have room for."""
+        if not self._options.max_steps:
+            return self._options.epochs
+        whole = Position(counts=self._sizes, seen=dict.fromkeys(self._sizes, 0))
+        return min(self._options.epochs, self._options.max_steps / len(self._plan(whole)))
 
     def _plan(self, at: Position) -> list[StepPlan]:
         number = at.epoch * self._mixer.num_rounds + at.round
