@@ -7,10 +7,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
 
 from polytask import api
+from polytask.balancing import GradientBalancer, Passes
+from polytask.balancing.mgda import MGDA
 from polytask.metrics.entities import bio_fault
-from toys import events, read_rows, train_toy, write_rows
+from toys import events, notes, read_rows, train_toy, write_rows
 
 pytestmark = pytest.mark.real
 
@@ -40,6 +44,20 @@ def joint(folder: Path, encoder: str, splits: Path, *, tasks: str) -> Path:
 SNIPS = """\
   intent: {kind: classify, data: rows, words: tokens, label: label}
   slots: {kind: tag, data: rows, words: tokens, tags: tags}
+"""
+
+
+SNIPS_AND_BANKING = """\
+{encoder}
+data:
+  snips: {{train: snips/train.jsonl, dev: snips/dev.jsonl}}
+  banking: {{train: banking77/train.jsonl, dev: banking77/dev.jsonl}}
+tasks:
+  intent: {{kind: classify, data: snips, words: tokens, label: label}}
+  slots: {{kind: tag, data: snips, words: tokens, tags: tags}}
+  support: {{kind: classify, data: banking, text: text, label: label}}
+balancing: {{kind: mgda, gradients: {way}}}
+train: {{max_steps: 2, accumulate: 9, device: cpu, precision: float32, look_every: null}}
 """
 
 
@@ -143,3 +161,40 @@ def test_every_label_of_a_sample_is_well_formed(language: str) -> None:
             assert 0 <= float(row.get("urgency") or 0) <= 10
     for counts in known.values():
         assert min(counts.values()) >= 20  # no label of dev or test is unknown or rare in train
+
+
+@pytest.mark.parametrize("way", ["probe", "stale", "sketch"])
+def test_tasks_of_shared_and_of_own_rows_are_compared_in_one_space(
+    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs_encoder()
+    for name in ("snips", "banking77"):
+        rows = read_rows(needs_data(name) / "train.jsonl")
+        few = rows[:: len(rows) // 12]
+        (tmp_path / name).mkdir()
+        for split in ("train", "dev"):
+            write_rows(tmp_path / name / f"{split}.jsonl", few)
+    file = tmp_path / "experiment.yaml"
+    file.write_text(SNIPS_AND_BANKING.format(encoder=MINILM, way=way), encoding="utf-8")
+    found: list[tuple[dict[str, float], Tensor]] = []
+    own = GradientBalancer.backward
+
+    def backward(self: GradientBalancer, passes: Passes) -> dict[str, float]:
+        rows = dict.fromkeys(passes.tasks, torch.zeros(()))
+        for losses in passes:
+            for task, loss in losses.items():
+                parts = torch.autograd.grad(loss, self.parameters, retain_graph=True)
+                rows[task] = rows[task] + torch.cat([part.flatten() for part in parts]).double()
+        stacked = torch.stack([rows[task] for task in passes.tasks])
+        found.append((own(self, passes), stacked @ stacked.T))
+        return found[-1][0]
+
+    monkeypatch.setattr(GradientBalancer, "backward", backward)
+    train_toy(file, tmp_path / "run")
+
+    (_, first), (second, gramian) = found
+    error = 1e-4 if way == "probe" else 0.03  # of sketches of 4,096 numbers
+    expected = MGDA().weigh(first if way == "stale" else gramian, second)
+    assert list(second.values()) == pytest.approx(expected.tolist(), abs=error)
+    assert len({round(weight, 3) for weight in second.values()}) == 3
+    assert any(f"numbers ({way}, last_block)" in text for text in notes(tmp_path / "run"))
