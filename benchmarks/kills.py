@@ -8,24 +8,30 @@ same, bit for bit, as that of the run in peace. Temporary files go to another fi
 is one; none may be left.
 
     python benchmarks/kills.py --kills 100
+
+A start is a copy of this process, which has imported polytask: kills do not fall into imports.
 """
 
 import argparse
 import hashlib
 import json
+import multiprocessing
 import os
 import random
 import re
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
+import torch
 from _common import Target, print_closing_line
+
+from polytask.cli import main as run_command
 
 NUM_ROWS = 240
 WORDS = ("printer", "floor", "three", "eats", "every", "page", "lamp", "Oslo", "Rome", "Lima")
@@ -107,15 +113,35 @@ def write_data(folder: Path) -> None:
                 stream.write(json.dumps(row) + "\n")
 
 
-def command(experiment: Path, out: Path) -> list[str]:
-    """Trains, or goes on."""
-    return [sys.executable, "-m", "polytask", "train", str(experiment), "--out", str(out)]
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What is trained, and in what surroundings: a cache of its own, temporary files elsewhere."""
+
+    experiment: Path
+    cache: Path
+    temporary: Path
+    threads: int
+
+    def start(self, run: Path) -> ForkProcess:
+        """A process of its own that trains, or goes on: this one, which has imported all of it."""
+        process = multiprocessing.get_context("fork").Process(target=self._train, args=(run,))
+        process.start()
+        return process
+
+    def _train(self, run: Path) -> None:
+        with log_of(run).open("wb") as stream:
+            os.dup2(stream.fileno(), 1)
+            os.dup2(stream.fileno(), 2)
+        os.environ |= {"TMPDIR": str(self.temporary), "XDG_CACHE_HOME": str(self.cache)}
+        tempfile.tempdir = None
+        torch.set_num_threads(self.threads)
+        sys.argv = ["polytask", "train", str(self.experiment), "--out", str(run)]
+        run_command()
 
 
-def environment(folder: Path, temporary: Path, threads: int) -> dict[str, str]:
-    """A cache of the folder's own, temporary files elsewhere."""
-    own = {"TMPDIR": str(temporary), "OMP_NUM_THREADS": str(threads), "XDG_CACHE_HOME": str(folder)}
-    return {**os.environ, **own}
+def log_of(run: Path) -> Path:
+    """Where the process writes what it prints."""
+    return run.with_suffix(".log")
 
 
 def digests(run: Path) -> dict[str, str]:
@@ -157,12 +183,12 @@ def is_whole_somewhere(checkpoints: Path) -> bool:
     return any((one / "manifest.json").is_file() for one in checkpoints.glob("step-*"))
 
 
-def wait_for_a_save(process: subprocess.Popen[bytes], run: Path, draw: random.Random) -> None:
+def wait_for_a_save(process: ForkProcess, run: Path, draw: random.Random) -> None:
     """Returns a moment after a save has begun."""
     checkpoints = run / "checkpoints"
     skipped = draw.randrange(6)
     seen = ""
-    while process.poll() is None:
+    while process.is_alive():
         try:
             staged = [e.name for e in os.scandir(checkpoints) if e.name.startswith(".staged-")]
         except FileNotFoundError:
@@ -176,11 +202,11 @@ def wait_for_a_save(process: subprocess.Popen[bytes], run: Path, draw: random.Ra
         time.sleep(0.0002)
 
 
-def watch(process: subprocess.Popen[bytes], run: Path, found: Found) -> None:
+def watch(process: ForkProcess, run: Path, found: Found) -> None:
     """Looks every 10 ms whether there is a whole checkpoint, once there was one."""
     checkpoints = run / "checkpoints"
     was_there = is_whole_somewhere(checkpoints)
-    while process.poll() is None:
+    while process.is_alive():
         # A listing is not one instant: a folder may be renamed while it is made, so look twice.
         is_there = is_whole_somewhere(checkpoints) or is_whole_somewhere(checkpoints)
         found.looks += was_there
@@ -201,9 +227,8 @@ def is_finished(run: Path) -> bool:
 
 
 def killed(
-    experiment: Path,
+    training: Training,
     run: Path,
-    env: Mapping[str, str],
     *,
     kills: int,
     seconds: float,
@@ -211,13 +236,9 @@ def killed(
     found: Found,
 ) -> None:
     """Trains to the end under at most so many kills, those at random within so many seconds."""
-    log = run.with_suffix(".log")
     while True:
         before, newest = set(leftovers(run)), newest_whole(run / "checkpoints")
-        with log.open("wb") as stream:
-            process = subprocess.Popen(
-                command(experiment, run), stdout=stream, stderr=stream, env=env
-            )
+        process = training.start(run)
         watcher = threading.Thread(target=watch, args=(process, run, found))
         watcher.start()
         if is_wanting(found, kills):
@@ -227,26 +248,30 @@ def killed(
                 time.sleep(draw.random() * seconds)
             has_saved = is_whole_somewhere(run / "checkpoints")
             process.kill()
-        code = process.wait()
+        process.join()
         watcher.join()
-        told = re.search(r"Going on from step (\d+)", log.read_text("utf-8", errors="replace"))
+        printed = log_of(run).read_text("utf-8", errors="replace")
+        told = re.search(r"Going on from step (\d+)", printed)
         if told and int(told[1]) != newest:
             found.failed_starts.append(f"went on from step {told[1]}, not from {newest}")
         found.went_on += bool(told and newest)
-        if code not in (0, -9):
-            found.failed_starts.append(log.read_text(encoding="utf-8", errors="replace")[-600:])
+        if process.exitcode not in (0, -9):
+            found.failed_starts.append(printed[-600:])
             return
-        if code == 0 or is_finished(run):
+        if process.exitcode == 0 or is_finished(run):
             return
         found.kills += 1
         found.inside_a_save += bool(set(leftovers(run)) - before)
         found.while_starting += not has_saved
 
 
-def train_in_peace(experiment: Path, run: Path, env: Mapping[str, str]) -> float:
-    """Trains to the end and gives the seconds that took."""
+def train_in_peace(training: Training, run: Path) -> float:
+    """Trains to the end and gives the seconds that took. Raises RuntimeError if it fails."""
     started = time.perf_counter()
-    subprocess.run(command(experiment, run), check=True, capture_output=True, env=env)
+    process = training.start(run)
+    process.join()
+    if process.exitcode:
+        raise RuntimeError(log_of(run).read_text("utf-8"))
     return time.perf_counter() - started
 
 
@@ -276,12 +301,12 @@ def main() -> None:
             write_data(folder)
             experiment = folder / "experiment.yaml"
             experiment.write_text(EXPERIMENTS[name] + f"balancing: {balancing}\n" + DATA, "utf-8")
-            env = environment(folder / "cache", Path(temporary), 1 + place % 2)
-            seconds = train_in_peace(experiment, folder / "peace", env)
+            training = Training(experiment, folder / "cache", Path(temporary), 1 + place % 2)
+            seconds = train_in_peace(training, folder / "peace")
             found, others, left = Found(), 0, []
             while not found.failed_starts and is_wanting(found, kills):
                 run = folder / f"killed{found.runs}"
-                killed(experiment, run, env, kills=kills, seconds=seconds, draw=draw, found=found)
+                killed(training, run, kills=kills, seconds=seconds, draw=draw, found=found)
                 found.runs += 1
                 others += digests(run) != digests(folder / "peace")
                 left += leftovers(run)
