@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -51,6 +50,7 @@ from polytask.encoders import Encoder
 from polytask.heads import HEADS
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task, make_pass
+from polytask.training.mixed_precision import MixedPrecision
 from polytask.training.passes import StepPasses
 
 NUM_ROWS, NUM_WORDS, NUM_LABELS = 32, 30, 8
@@ -147,7 +147,13 @@ class Bench:
     def passes(self, batches: Sequence[Pass]) -> StepPasses:
         """The step's losses."""
         device = torch.device("cpu")
-        return StepPasses(self.model, batches, self.names, device=device, autocast=nullcontext())
+        return StepPasses(
+            self.model,
+            batches,
+            self.names,
+            device=device,
+            mixed=MixedPrecision("float32", device, []),
+        )
 
     def forward(self) -> None:
         """One forward without gradients."""
