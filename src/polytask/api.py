@@ -8,28 +8,21 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal, cast, overload
+from typing import cast, overload
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from polytask.build import (
-    check_labels,
-    load_data,
-    make_feeds,
-    open_model,
-    read_experiment,
-    split_records,
-)
 from polytask.build import layout as experiment_layout
+from polytask.build import (
+    read_experiment,
+)
 from polytask.config.experiment import json_schema
-from polytask.data.checks import occur_in, text_keys
 from polytask.data.tables import default_cache
 from polytask.errors import RunError
 from polytask.evaluation.check import Check, check_experiment
-from polytask.evaluation.score import TaskResult, score_tasks
+from polytask.evaluation.score import TaskResult
 from polytask.heads import Scores
 from polytask.ship.card import write_card
 from polytask.ship.items import Item
@@ -38,11 +31,9 @@ from polytask.ship.report import check_tables, class_table, scores_table
 from polytask.studies.report import write_report
 from polytask.studies.sweep import Sweep, run_sweep
 from polytask.training.folder import RunFolder
-from polytask.training.precision import choose_device
-from polytask.training.results import scores_entry, write_results
+from polytask.training.results import scores_entry
 from polytask.training.run import Trained, train_run
-
-Split = Literal["dev", "test"]
+from polytask.training.scored import Split, score_run
 
 SAMPLES = ("english", "chinese")
 """The experiments that come with the package."""
@@ -104,43 +95,16 @@ def evaluate(
     `data.reviews.test=new.jsonl`. The scores are then those of other data: nothing is written.
     """
     folder = RunFolder(Path(run))
-    model, experiment = open_model(_model_folder(folder), list(map(_seen_from_here, overrides)))
-    model.to(choose_device(experiment.train.device))
-    cache = default_cache()
-    data = load_data(experiment, cache=cache)
-    records = split_records(data)
-    if not records[split]:
-        raise RunError(f"{folder.path}: no data set names a {split} split")
-    for task in experiment.tasks:
-        if task.data in records[split]:
-            check_labels(task, records[split][task.data], _ignore)
-    feeds = make_feeds(experiment, model, records[split], cache=cache)
-    train_keys = np.concatenate(
-        [
-            text_keys(records["train"][tasks[0].data], tasks[0].head.view)
-            for tasks in experiment.tasks_by_feed().values()
-        ]
-    )
-    results = score_tasks(
-        model,
-        feeds,
-        experiment.tasks_by_feed(),
-        seen=lambda feed: occur_in(text_keys(feed.records, feed.view), train_keys),
-    )
+    scored = score_run(folder, split, list(map(_seen_from_here, overrides)))
     if not overrides:
-        write_results(folder, split, results)
-        write_card(folder, experiment)
-    return _evaluation(split, results)
+        write_card(folder, scored.experiment)
+    return _evaluation(split, scored.results)
 
 
 def _seen_from_here(override: str) -> str:
     key, _, value = override.partition("=")
     is_file = key.startswith("data.") and Path(value).is_file()
     return f"{key}={json.dumps(str(Path(value).resolve()))}" if is_file else override
-
-
-def _ignore(_note: str) -> None:
-    """The notes of a run are in its journal already."""
 
 
 @overload  # a text is a sequence of texts too; the first overload is meant
@@ -264,14 +228,6 @@ def _evaluation(split: str, results: Mapping[str, TaskResult]) -> Evaluation:
         {task: result.scores for task, result in results.items()},
         {task: result.unseen for task, result in results.items() if result.unseen is not None},
     )
-
-
-def _model_folder(folder: RunFolder) -> Path:
-    if not folder.path.is_dir():
-        raise RunError(f"{folder.path}: no such folder")
-    if not folder.model.is_dir():
-        raise RunError(f"{folder.path}: no model folder in it, so not a run that was trained")
-    return folder.model
 
 
 def _version(package: str) -> str | None:

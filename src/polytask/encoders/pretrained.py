@@ -28,13 +28,11 @@ class Pretrained(EncoderSource):
         max_tokens: Annotated[int, Field(ge=8, le=8192)] = 128,
         dropout: Annotated[float, Field(ge=0, lt=1)] | None = None,
         revision: str | None = None,
-        gradient_checkpointing: bool = False,
     ) -> None:
         self.name = name
         self.max_tokens = max_tokens
         self.dropout = dropout
         self.revision = revision
-        self.gradient_checkpointing = gradient_checkpointing
 
     def create(self, texts: Texts, *, base: Path, note: Note) -> Encoder:
         """The encoder under `name`: a folder, else from the hub, else its packaged copy."""
@@ -45,13 +43,7 @@ class Pretrained(EncoderSource):
         return self._open(folder)
 
     def _open(self, folder: Path) -> Transformer:
-        encoder = open_transformer(folder, max_tokens=self.max_tokens, dropout=self.dropout)
-        if self.gradient_checkpointing:
-            if not encoder.model.supports_gradient_checkpointing:
-                kind = encoder.model.config.model_type
-                raise ConfigError(f"encoder.gradient_checkpointing: {kind} has none. Leave it out.")
-            encoder.model.gradient_checkpointing_enable()
-        return encoder
+        return open_transformer(folder, max_tokens=self.max_tokens, dropout=self.dropout)
 
     def _folder(self, base: Path, note: Note) -> Path:
         local = base / Path(self.name).expanduser()
