@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from _common import Target, print_closing_line
 
-from polytask.studies.significance import ALPHA, Sample, difference, sample
+from polytask.studies.significance import ALPHA, Sample, difference, in_parts
 
 SPREADS: Mapping[str, float] = {"small": 0.2, "equal": 1.0, "large": 5.0}
 SEEDS = (3, 5, 10)
@@ -65,11 +65,7 @@ def spread_of(times: float) -> float:
 
 def sampled(right: np.ndarray) -> Sample:
     """What the product would see of the accuracy of some models."""
-    return sample(
-        lambda model, rows: float(right[model, rows].mean()),
-        num_models=len(right),
-        num_rows=right.shape[1],
-    )
+    return Sample.of([in_parts(lambda rows: float(of[rows].mean()), ROWS) for of in right])  # noqa: B023
 
 
 def is_seen_by_bootstrap(one: np.ndarray, other: np.ndarray, draw: np.random.Generator) -> bool:

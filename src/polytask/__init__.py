@@ -9,13 +9,16 @@ if TYPE_CHECKING:
         Predictor,
         Trained,
         check,
+        compare,
         evaluate,
         info,
         load,
         predict,
         quickstart,
+        report,
         sample,
         schema,
+        sweep,
         train,
     )
     from polytask.errors import (
@@ -40,13 +43,16 @@ __all__ = [
     "Trained",
     "TrainingError",
     "check",
+    "compare",
     "evaluate",
     "info",
     "load",
     "predict",
     "quickstart",
+    "report",
     "sample",
     "schema",
+    "sweep",
     "train",
 ]
 

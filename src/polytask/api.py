@@ -28,6 +28,8 @@ from polytask.ship.card import write_card
 from polytask.ship.items import Item
 from polytask.ship.predictor import Answer, Device, Predictor, load
 from polytask.ship.report import check_tables, class_table, scores_table
+from polytask.studies.compare import Study, run_compare
+from polytask.studies.comparison import Comparison
 from polytask.studies.report import write_report
 from polytask.studies.sweep import Sweep, run_sweep
 from polytask.training.folder import RunFolder
@@ -173,6 +175,29 @@ def sweep(
     )
 
 
+def compare(
+    experiment: str | Path,
+    *,
+    seeds: int = 5,
+    margin: float = 0.01,
+    jobs: int = 1,
+    out: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    console: Console | None = None,
+) -> Comparison:
+    """Trains an experiment, and each of its tasks alone, and says for each whether sharing helped.
+
+    Every model is trained with seeds 1 to `seeds`, `jobs` at a time. Scores are those on test, on
+    which a difference of less than `margin` is as good as none. Runs lie below `out`, by default
+    `runs/` and the name of the file and `-compare`; called again, it goes on. Raises PolytaskError
+    for faults of the user's.
+    """
+    path = Path(experiment)
+    folder = Path(out) if out is not None else Path("runs") / f"{path.stem}-compare"
+    shown = console or Console(stderr=True)
+    return run_compare(Study(path, folder, seeds, jobs, overrides, shown), margin)
+
+
 def schema() -> dict[str, object]:
     """The JSON Schema of an experiment file, for editors."""
     return json_schema(experiment_layout())
@@ -245,12 +270,15 @@ __all__ = [
     "Trained",
     "check",
     "check_tables",
+    "compare",
     "evaluate",
     "info",
     "load",
     "predict",
     "quickstart",
+    "report",
     "sample",
     "schema",
+    "sweep",
     "train",
 ]

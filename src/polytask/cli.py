@@ -224,6 +224,34 @@ def sweep(
 
 
 @app.command()
+def compare(
+    experiment: Path,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 1.")] = 5,
+    margin: Annotated[
+        float, typer.Option(min=0, help="A difference smaller than this is as good as none.")
+    ] = 0.01,
+    jobs: Annotated[int, typer.Option(min=1, help="How many models to train at a time.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of all runs; default: runs/ and the name, -compare.")
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Train all tasks together and each alone, and say for each whether sharing helped."""
+    from rich.console import Console
+
+    from polytask import api
+
+    found = api.compare(
+        experiment, seeds=seeds, margin=margin, jobs=jobs, out=out, overrides=overrides or ()
+    )
+    console = Console()
+    console.print(found.table())
+    console.print(found.effort_table())
+    for sentence in found.summary():
+        console.print(sentence, soft_wrap=True, markup=False, highlight=False)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of an experiment file, for editors."""
     from polytask import api

@@ -11,7 +11,7 @@ from scipy.stats import ttest_1samp
 
 from polytask import api
 from polytask.errors import ConfigError, Interrupted, RunError, TrainingError
-from polytask.studies import sweep as module
+from polytask.studies import runs as module
 from polytask.studies.sweep import MEAN, Sweep, Trial, estimated, variants_of
 
 SHORT = ("train.max_steps=2",)

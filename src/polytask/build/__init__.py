@@ -13,6 +13,7 @@ from polytask.build.data import (
 from polytask.build.experiment import Experiment, layout, read_experiment
 from polytask.build.folder import (
     EXPERIMENT_FILE,
+    data_lines,
     described,
     file_digest,
     open_model,
@@ -23,6 +24,7 @@ __all__ = [
     "EXPERIMENT_FILE",
     "Experiment",
     "check_labels",
+    "data_lines",
     "described",
     "feed_sizes",
     "file_digest",

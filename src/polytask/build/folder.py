@@ -27,15 +27,24 @@ _HEADS_FILE = "heads.safetensors"
 def described(experiment: Experiment, data: Mapping[str, Splits]) -> str:
     """The experiment file with every default written out, below what its data holds."""
     lines = [f"# Written by polytask {version('polytask')}: every option, and what the data holds."]
-    for name, splits in data.items():
-        sizes = {"train": splits.train, "dev": splits.dev, "test": splits.test}
-        found = ", ".join(f"{len(one)} {split}" for split, one in sizes.items() if one is not None)
-        lines.append(f"# data {name}: {found} records; content of train {splits.train.fingerprint}")
+    lines += data_lines(data)
     lines += [
         f"# task {task.name}: {json.dumps(task.head.facts(), ensure_ascii=False)}"
         for task in experiment.tasks
     ]
     return "\n".join(lines) + "\n" + dump_yaml(experiment.plain)
+
+
+def data_lines(data: Mapping[str, Splits]) -> list[str]:
+    """A line for each data set: how many records its splits have, and what tells their content."""
+    lines = []
+    for name, splits in data.items():
+        named = {"train": splits.train, "dev": splits.dev, "test": splits.test}
+        there = {split: records for split, records in named.items() if records is not None}
+        sizes = ", ".join(f"{len(records)} {split}" for split, records in there.items())
+        content = ", ".join(f"{split} {records.fingerprint}" for split, records in there.items())
+        lines.append(f"# data {name}: {sizes} records; content of {content}")
+    return lines
 
 
 def save_model(folder: Path, model: MultiTaskModel, experiment: Experiment) -> None:

@@ -1,6 +1,5 @@
 """A run as one page: scores, losses, weights, gradients, in a file that needs nothing beside it."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +15,8 @@ from polytask.errors import RunError
 from polytask.studies.charts import Points, heat_map, line_chart, stacked_bars
 from polytask.training.checkpoint import write_synced, writing
 from polytask.training.folder import RunFolder
+from polytask.training.journal import Event, read_journal
 from polytask.training.results import read_metrics
-
-Event = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +56,6 @@ def _page(folder: RunFolder, events: Sequence[Event]) -> str:
         seen=evaluations[-1]["seen"] if evaluations else {},
         notes=[event["text"] for event in events if event["event"] == "note"],
     )
-
-
-def read_journal(folder: RunFolder) -> list[Event]:
-    """The events of a run; a line that is torn at the end is left out. Raises RunError."""
-    if not folder.journal.is_file():
-        raise RunError(f"{folder.path}: has no journal, so it is no run folder")
-    found: list[Event] = []
-    lines = folder.journal.read_text(encoding="utf-8", errors="replace").split("\n")
-    for number, line in enumerate(lines, 1):
-        if not line:
-            continue
-        try:
-            found.append(json.loads(line))
-        except ValueError as error:
-            if number < len(lines):
-                raise RunError(f"{folder.journal}:{number}: is damaged: {error}") from error
-    return found
 
 
 def _summary(steps: Sequence[Event], events: Sequence[Event]) -> str:

@@ -27,24 +27,21 @@ class Sample:
     whole: np.ndarray
     without: np.ndarray
 
+    @classmethod
+    def of(cls, models: Sequence[tuple[float, Sequence[float]]]) -> "Sample":
+        """From what `in_parts` gives for each model."""
+        return cls(np.array([whole for whole, _ in models]), np.array([w for _, w in models]))
 
-def sample(score: Callable[[int, np.ndarray], float], *, num_models: int, num_rows: int) -> Sample:
-    """Scores by model; `score` takes the place of a model, and the places of rows: (rows,).
+
+def in_parts(score: Callable[[np.ndarray], float], num_rows: int) -> tuple[float, list[float]]:
+    """The score on all rows, and those without one group each; `score` takes places of rows.
 
     Rows are dealt to groups in turn, so that neighbours, which may be alike, part.
     """
     places = np.arange(num_rows)
     num_groups = min(GROUPS, num_rows)
-    models = range(num_models)
-    return Sample(
-        np.array([score(model, places) for model in models]),
-        np.array(
-            [
-                [score(model, places[places % num_groups != group]) for group in range(num_groups)]
-                for model in models
-            ]
-        ).reshape(num_models, num_groups),
-    )
+    without = [score(places[places % num_groups != group]) for group in range(num_groups)]
+    return score(places), without
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from itertools import product
 from pathlib import Path
 from re import sub
 from statistics import fmean, stdev
-from typing import cast
 
 from rich import box
 from rich.console import Console
@@ -18,13 +17,10 @@ from rich.table import Table
 from scipy.stats import t
 
 from polytask.build import read_experiment
-from polytask.errors import ConfigError, RunError, TrainingError
+from polytask.errors import ConfigError, TrainingError
+from polytask.studies.runs import Planned, dev_headlines, train_once
 from polytask.training.checkpoint import write_synced, writing
-from polytask.training.folder import RunFolder
 from polytask.training.journal import finite
-from polytask.training.precision import settle_device
-from polytask.training.results import read_metrics
-from polytask.training.run import train_run
 
 MEAN = "mean"
 """Stands for the mean over the tasks that are not auxiliary and have a label in dev, by which
@@ -187,26 +183,15 @@ def run_sweep(
 
 def _trial(path: Path, trial: Trial, overrides: Sequence[str], console: Console) -> Trial:
     experiment = read_experiment(path, overrides)
-    settle_device(experiment)
-    run = RunFolder(trial.folder)
-    status = run.status(experiment.plain)
-    if status is None and run.path.exists() and any(run.path.iterdir()):
-        raise RunError(f"{run.path}: holds a run of another experiment. Use another --out.")
-    if status != "finished":
-        try:
-            train_run(path, run.path, overrides=overrides, overwrite=False, console=console)
-        except TrainingError as error:
-            return replace(trial, error=str(error))
-    found = cast(Mapping[str, Mapping[str, object]], read_metrics(run)["dev"])
-    scores = {name: _headline(entry) for name, entry in found.items() if entry["records"]}
+    planned = Planned(f"{trial.variant}, seed {trial.seed}", path, trial.folder, overrides)
+    try:
+        train_once(planned, console)
+    except TrainingError as error:
+        return replace(trial, error=str(error))
+    scores = dev_headlines(planned.run)
     main = [task.name for task in experiment.tasks if not task.is_auxiliary]
     counted = [scores[name] for name in main if name in scores]
     return replace(trial, scores={MEAN: fmean(counted), **scores})
-
-
-def _headline(entry: Mapping[str, object]) -> float:
-    value = next(iter(cast(Mapping[str, float | None], entry["metrics"]).values()))
-    return 0.0 if value is None else value
 
 
 def _folder_name(variant: str, seed: int) -> str:

@@ -5,11 +5,16 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from polytask.errors import RunError
 from polytask.heads import Scores
 from polytask.training.checkpoint import writing
+from polytask.training.folder import RunFolder
 from polytask.training.observer import EvaluationReport, Look, Observer, StepReport
+
+Event = Mapping[str, Any]
+"""A line of a journal."""
 
 TIME_FIELDS = ("seconds", "look_seconds", "look_share")
 """The fields that differ between two runs of the same seed."""
@@ -167,3 +172,20 @@ def scores_as_json(scores: Scores) -> dict[str, object]:
     found_finite = finite(found)
     assert isinstance(found_finite, dict)  # noqa: S101
     return found_finite
+
+
+def read_journal(folder: RunFolder) -> list[Event]:
+    """The events of a run; a line that is torn at the end is left out. Raises RunError."""
+    if not folder.journal.is_file():
+        raise RunError(f"{folder.path}: has no journal, so it is no run folder")
+    found: list[Event] = []
+    lines = folder.journal.read_text(encoding="utf-8", errors="replace").split("\n")
+    for number, line in enumerate(lines, 1):
+        if not line:
+            continue
+        try:
+            found.append(json.loads(line))
+        except ValueError as error:
+            if number < len(lines):
+                raise RunError(f"{folder.journal}:{number}: is damaged: {error}") from error
+    return found

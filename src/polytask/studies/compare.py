@@ -1,0 +1,186 @@
+"""Each task in one model with the others, against models of its own."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import cast
+
+from rich.console import Console
+
+from polytask.build import Experiment, load_data, read_experiment
+from polytask.config.experiment import dump_yaml
+from polytask.data.tables import default_cache
+from polytask.errors import ConfigError, RunError
+from polytask.studies.comparison import Comparison, Effort, Row
+from polytask.studies.judged import Judged, judge
+from polytask.studies.runs import Planned, dev_headlines, train_all
+from polytask.studies.significance import difference
+from polytask.tasks import feed_names
+from polytask.training.checkpoint import write_synced, writing
+from polytask.training.journal import Event, read_journal
+
+LONGER = 3
+"""Times as many epochs as the joint model made that a model of its own may take, if dev asks."""
+_PATIENCE = 3
+_OF_OTHERS = ("reads", "reads_gradient", "agrees_with", "agreement", "auxiliary")
+"""Keys of a task that speak of the other tasks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """An experiment to be trained with seeds 1 to `seeds` below `out`, `jobs` models at a time."""
+
+    path: Path
+    out: Path
+    seeds: int
+    jobs: int
+    overrides: Sequence[str]
+    console: Console
+
+    def together(self) -> list[Planned]:
+        """All tasks in one model, a run a seed."""
+        return self._planned("together", self.path, self.out / "together", self.overrides)
+
+    def alone(self, experiment: Experiment, task: str, epochs: int) -> dict[str, list[Planned]]:
+        """One task in a model of its own, a run a seed, by how long it may take."""
+        file = self.out / "alone" / f"{task}.yaml"
+        with writing(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_synced(file, dump_yaml(_of_its_own(experiment, task)))
+        return {
+            length: self._planned(
+                f"{task} alone, {length}",
+                file,
+                file.parent / f"{task}-{length.replace(' ', '-')}",
+                options,
+            )
+            for length, options in _lengths(epochs).items()
+        }
+
+    def train(self, planned: Sequence[Planned]) -> None:
+        """What is not trained yet."""
+        train_all(planned, jobs=self.jobs, console=self.console)
+
+    def _planned(
+        self, name: str, path: Path, folder: Path, overrides: Sequence[str]
+    ) -> list[Planned]:
+        return [
+            Planned(
+                f"{name}, seed {seed}",
+                path,
+                folder / f"seed{seed}",
+                [*overrides, f"train.seed={seed}"],
+            )
+            for seed in range(1, self.seeds + 1)
+        ]
+
+
+def run_compare(study: Study, margin: float) -> Comparison:
+    """Trains an experiment, and each of its tasks alone, and compares them on test.
+
+    A task alone has the same encoder, data, optimizer and rule of selection. It is trained for as
+    many epochs of its data as the joint model made, and for up to three times as many with early
+    stopping; the better of the two on dev, by the mean over seeds, is the one compared. Auxiliary
+    tasks are not compared. Test is scored once all runs are trained. Raises PolytaskError.
+    """
+    if study.seeds < 1:
+        raise ConfigError(f"seeds: expected at least 1, got {study.seeds}")
+    if any(one.partition("=")[0].strip() == "train.seed" for one in study.overrides):
+        raise ConfigError("train.seed: each model is trained with every seed; say `seeds`")
+    experiment = read_experiment(study.path, study.overrides)
+    tasks = _compared(experiment)
+    joint = study.together()
+    study.train(joint)
+    epochs = _epochs(experiment, joint)
+    alone = {task: study.alone(experiment, task, epochs[task]) for task in tasks}
+    study.train([one for ways in alone.values() for runs in ways.values() for one in runs])
+    study.console.rule("test")
+    together = judge(joint, tasks)
+    rows = {}
+    for task, ways in alone.items():
+        best = max(ways, key=lambda length: _mean_on_dev(ways[length], task))
+        rows[task] = _row(best, judge(ways[best], [task])[task], together[task], ways[best])
+    found = Comparison(rows, _effort(joint), study.seeds, margin)
+    with writing(study.out):
+        write_synced(study.out / "compare.json", found.as_json())
+        write_synced(study.out / "compare.md", found.markdown())
+    return found
+
+
+def _compared(experiment: Experiment) -> list[str]:
+    """The tasks that are not auxiliary. Raises ConfigError or RunError where nothing compares."""
+    tasks = [task for task in experiment.tasks if not task.is_auxiliary]
+    if len(experiment.tasks) < 2:
+        raise ConfigError("tasks: there is one alone, so nothing is shared to compare")
+    data = load_data(experiment, cache=default_cache())
+    for task in tasks:
+        if data[task.data].test is None:
+            raise RunError(f"data.{task.data}: names no test split to compare on")
+    return [task.name for task in tasks]
+
+
+def _of_its_own(experiment: Experiment, name: str) -> dict[str, object]:
+    """The experiment of one task: what speaks of other tasks is left out."""
+    plain = cast(Mapping[str, dict[str, object]], experiment.plain)
+    task = cast(dict[str, object], plain["tasks"][name])
+    data = cast(str, task["data"])
+    power = experiment.oversample.get(name)
+    return {
+        **plain,
+        "data": {data: plain["data"][data]},
+        "tasks": {name: {key: task[key] for key in task if key not in _OF_OTHERS}},
+        "mixing": {"kind": "proportional", **({"oversample": {name: power}} if power else {})},
+        "balancing": {"kind": "static"},
+        "train": {**plain["train"], "select": "mean", "max_steps": None, "patience": None},
+    }
+
+
+def _epochs(experiment: Experiment, joint: Sequence[Planned]) -> dict[str, int]:
+    """How often the joint model saw the data of each task: the mean over seeds, rounded."""
+    feeds = feed_names(experiment.tasks)
+    seen = [_events(one, "evaluation")[-1]["seen"] for one in joint]
+    return {task: max(round(fmean(one[feed] for one in seen)), 1) for task, feed in feeds.items()}
+
+
+def _lengths(epochs: int) -> dict[str, list[str]]:
+    """How long a task is trained alone: the names and overrides of both ways."""
+    return {
+        f"{epochs} epochs": [f"train.epochs={epochs}"],
+        f"up to {LONGER * epochs} epochs": [
+            f"train.epochs={LONGER * epochs}",
+            f"train.patience={_PATIENCE}",
+        ],
+    }
+
+
+def _mean_on_dev(runs: Sequence[Planned], task: str) -> float:
+    return fmean(dev_headlines(one.run).get(task, 0.0) for one in runs)
+
+
+def _row(variant: str, alone: Judged, together: Judged, runs: Sequence[Planned]) -> Row:
+    return Row(
+        metric=alone.metric,
+        alone=float(alone.sample.whole.mean()),
+        together=float(together.sample.whole.mean()),
+        difference=difference(together.sample, alone.sample),
+        chosen=variant,
+        effort=_effort(runs),
+    )
+
+
+def _effort(runs: Sequence[Planned]) -> Effort:
+    steps = [_events(one, "step") for one in runs]
+    totals = [
+        {key: math.fsum(event[key] for event in of_run) for key in _SUMMED} for of_run in steps
+    ]
+    means = {key: fmean(total[key] for total in totals) for key in _SUMMED}
+    return Effort(fmean(map(len, steps)), means["examples"], means["tokens"], means["seconds"])
+
+
+_SUMMED = ("examples", "tokens", "seconds")
+
+
+def _events(planned: Planned, name: str) -> list[Event]:
+    return [event for event in read_journal(planned.run) if event["event"] == name]

@@ -1,0 +1,181 @@
+"""`polytask compare`: each task together with the others and alone."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from polytask import api
+from polytask.errors import ConfigError, Interrupted, RunError
+from polytask.studies import compare as module
+from polytask.studies import runs
+from polytask.studies.comparison import Comparison, Effort, Row
+from polytask.studies.significance import Difference
+from toys import events, read_rows, write_rows, write_toy
+
+QUIET = Console(quiet=True)
+NAMES = ["intent", "items", "stars"]
+SHORT = ("train.epochs=1",)
+
+
+@pytest.fixture(scope="module")
+def compared(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a comparison of the toy with two seeds."""
+    out = tmp_path_factory.mktemp("compare") / "out"
+    api.compare(toy, seeds=2, out=out, overrides=SHORT, console=QUIET)
+    return out
+
+
+def test_every_task_has_models_of_its_own_that_are_trained_as_the_joint_one(compared: Path) -> None:
+    for task in NAMES:
+        for variant, epochs in ((f"{task}-1-epochs", 1), (f"{task}-up-to-3-epochs", 3)):
+            for seed in (1, 2):
+                run = compared / "alone" / variant / f"seed{seed}"
+                assert set(events(run, "step")[0]["losses"]) <= {task}
+                assert events(run, "evaluation")[-1]["epoch"] <= epochs
+    assert len(list((compared / "together").iterdir())) == 2
+
+
+def test_the_figures_are_those_of_the_runs_on_test(compared: Path) -> None:
+    found = json.loads((compared / "compare.json").read_text(encoding="utf-8"))
+
+    assert list(found["tasks"]) == NAMES
+    for task, row in found["tasks"].items():
+        together = [
+            json.loads((run / "metrics.json").read_text(encoding="utf-8"))["test"][task]["metrics"]
+            for run in sorted((compared / "together").iterdir())
+        ]
+        mean = sum(one[row["metric"]] or 0.0 for one in together) / 2
+        assert row["together"] == pytest.approx(mean)
+        assert row["difference"] == pytest.approx(row["together"] - row["alone"])
+        assert row["interval"][0] <= row["difference"] <= row["interval"][1]
+    for task in NAMES:
+        scored = [
+            run
+            for run in (compared / "alone").glob(f"{task}-*/seed*")
+            if "test" in json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+        ]
+        assert len(scored) == 2  # the way that dev chose, and it alone
+    assert "| task | metric | alone | together |" in (compared / "compare.md").read_text()
+
+
+def test_it_goes_on_where_it_was_stopped(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+    own = runs.train_run
+
+    def counted(path: Path, out: Path, **options: object) -> object:
+        if len(trained) == 5:
+            raise Interrupted("Stopped.")
+        trained.append(str(out))
+        return own(path, out, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runs, "train_run", counted)
+    options = {"seeds": 1, "out": tmp_path / "out", "overrides": SHORT, "console": QUIET}
+    with pytest.raises(Interrupted):
+        api.compare(toy, **options)  # type: ignore[arg-type]
+    before = list(trained)
+    trained.clear()
+    found = api.compare(toy, **options)  # type: ignore[arg-type]
+
+    assert len(before) == 5
+    assert len(trained) == 2
+    assert not set(before) & set(trained)
+    assert "no verdict" in found.summary()[-1]
+
+
+def test_a_run_of_data_that_has_changed_since_is_made_anew(tmp_path: Path) -> None:
+    toy = write_toy(tmp_path / "data")
+    options = {"seeds": 1, "out": tmp_path / "out", "overrides": SHORT, "console": QUIET}
+    api.compare(toy, **options)  # type: ignore[arg-type]
+    file = toy.parent / "reviews.test.jsonl"
+    write_rows(file, read_rows(file)[:-2])
+    trained: list[str] = []
+    own = runs.train_run
+
+    def counted(path: Path, out: Path, **rest: object) -> object:
+        trained.append(str(out.relative_to(tmp_path / "out")))
+        return own(path, out, **rest)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "train_run", counted)
+        api.compare(toy, **options)  # type: ignore[arg-type]
+
+    assert sorted(trained) == [
+        "alone/stars-1-epochs/seed1",
+        "alone/stars-up-to-3-epochs/seed1",
+        "together/seed1",
+    ]
+
+
+def test_several_at_a_time_come_to_the_same(toy: Path, compared: Path, tmp_path: Path) -> None:
+    told = io.StringIO()
+    options = {"seeds": 2, "overrides": SHORT, "console": Console(file=told)}
+
+    api.compare(toy, out=tmp_path / "out", jobs=2, **options)  # type: ignore[arg-type]
+
+    one, two = (
+        json.loads((folder / "compare.json").read_text(encoding="utf-8"))["tasks"]
+        for folder in (compared, tmp_path / "out")
+    )
+    for task in NAMES:
+        assert two[task]["alone"] == one[task]["alone"]
+        assert two[task]["together"] == one[task]["together"]
+    assert "2 of 2: together, seed 2" in told.getvalue()
+
+
+def test_what_speaks_of_other_tasks_is_left_out_alone(tmp_path: Path) -> None:
+    toy = write_toy(tmp_path)
+    options = [
+        "balancing={kind: static, weights: {intent: 2.0, stars: 0.5}}",
+        "mixing={kind: temperature, oversample: {intent: 0.5}}",
+        "tasks.items.reads=[intent]",
+        "tasks.items.text=text",
+        "train.select=intent",
+    ]
+    options = [one for one in options if "items" not in one]
+    experiment = module.read_experiment(toy, options)
+
+    found = module._of_its_own(experiment, "intent")
+
+    assert list(found["tasks"]) == ["intent"]  # type: ignore[call-overload]
+    assert found["mixing"] == {"kind": "proportional", "oversample": {"intent": 0.5}}
+    assert found["balancing"] == {"kind": "static"}
+    assert found["train"]["select"] == "mean"  # type: ignore[index]
+
+
+def test_what_cannot_be_compared_is_told(toy: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="seeds: expected at least 1"):
+        api.compare(toy, seeds=0, out=tmp_path)
+    with pytest.raises(ConfigError, match=r"train\.seed"):
+        api.compare(toy, out=tmp_path, overrides=["train.seed=3"])
+    with pytest.raises(RunError, match=r"data\.reviews: names no test split"):
+        api.compare(toy, out=tmp_path, overrides=["data.reviews.test=null"])
+    alone = write_toy(tmp_path / "alone")
+    text = alone.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in text if not line.startswith(("  items:", "  stars:"))]
+    alone.write_text("\n".join(kept), encoding="utf-8")
+    with pytest.raises(ConfigError, match="there is one alone"):
+        api.compare(alone, out=tmp_path)
+    assert not list(tmp_path.glob("together"))
+
+
+def test_sentences_say_what_was_found_and_what_could_not_be_seen() -> None:
+    nothing = Effort(1, 1, 1, 1)
+    rows = {
+        name: Row("accuracy", 0.5, 0.5 + mean, Difference(mean, error, 8.0), "4 epochs", nothing)
+        for name, mean, error in (("a", 0.1, 0.01), ("b", -0.02, 0.02), ("c", 0.001, 0.001))
+    }
+
+    found = Comparison(rows, nothing, 5, 0.01)
+
+    assert list(found.verdicts.values()) == ["helped", "no evidence", "equivalent"]
+    first, second, third = found.summary()
+    assert first == (
+        "Of 3 tasks: helped 1, hurt 0, equivalent 1, no evidence 1 (equivalent: within 0.01)."
+    )
+    assert second == "Mean relative gain of sharing +5.40%; worst task b (-0.0200)."
+    assert "b 0.0639" in third
