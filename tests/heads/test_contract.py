@@ -374,6 +374,19 @@ def test_sound_records_have_no_problem_nor_do_records_without_labels(case: str) 
         assert head.gold(record) is not None
 
 
+@EVERY_CASE
+def test_what_a_simple_model_learns_from_gold_labels_answers_them(case: str) -> None:
+    head = CASES[case]()
+    head.fit(RECORDS)
+    golds = [head.gold(record) for record in RECORDS]
+    if head.plain is None:
+        return
+
+    answers = [head.plain.answer(head.plain.value(gold)) for gold in golds]
+
+    assert head.score(golds, answers).headline[1] == pytest.approx(1.0)
+
+
 @LABELLED
 def test_the_columns_a_head_needs_are_those_it_reads(case: str) -> None:
     head = CASES[case]()

@@ -58,7 +58,7 @@ def test_the_figures_are_those_of_the_runs_on_test(compared: Path) -> None:
             if "test" in json.loads((run / "metrics.json").read_text(encoding="utf-8"))
         ]
         assert len(scored) == 2  # the way that dev chose, and it alone
-    assert "| task | metric | alone | together |" in (compared / "compare.md").read_text()
+    assert "| task | metric | floor | alone | together |" in (compared / "compare.md").read_text()
 
 
 def test_it_goes_on_where_it_was_stopped(
@@ -166,7 +166,9 @@ def test_what_cannot_be_compared_is_told(toy: Path, tmp_path: Path) -> None:
 def test_sentences_say_what_was_found_and_what_could_not_be_seen() -> None:
     nothing = Effort(1, 1, 1, 1)
     rows = {
-        name: Row("accuracy", 0.5, 0.5 + mean, Difference(mean, error, 8.0), "4 epochs", nothing)
+        name: Row(
+            "accuracy", {}, 0.5, 0.5 + mean, Difference(mean, error, 8.0), "4 epochs", nothing
+        )
         for name, mean, error in (("a", 0.1, 0.01), ("b", -0.02, 0.02), ("c", 0.001, 0.001))
     }
 

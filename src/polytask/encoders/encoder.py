@@ -86,7 +86,12 @@ class Encoder(nn.Module, ABC):
 
 
 class EncoderSource(ABC):
-    """An `encoder:` section: makes an encoder for training, or opens one that was saved."""
+    """An `encoder:` section: makes an encoder for training, or opens one that was saved.
+
+    is_pretrained: whether the encoder knows something of language before it is trained here.
+    """
+
+    is_pretrained = False
 
     @abstractmethod
     def create(self, texts: Texts, *, base: Path, note: Note) -> Encoder:

@@ -21,6 +21,8 @@ _FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 class Pretrained(EncoderSource):
     """A pretrained Hugging Face encoder (BERT, RoBERTa, DeBERTa, ModernBERT, XLM-R, T5…)."""
 
+    is_pretrained = True
+
     def __init__(
         self,
         *,

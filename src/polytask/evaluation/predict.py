@@ -10,6 +10,7 @@ from polytask.data.batching import by_length, pad
 from polytask.data.feed import RowSource
 from polytask.data.records import Indices
 from polytask.data.windows import gather, whole_texts
+from polytask.encoders import Encoder
 from polytask.heads import Prediction, pool_mean
 from polytask.model import MultiTaskModel
 from polytask.processes import gathered, share
@@ -73,27 +74,27 @@ def _stream(
         model.train(was_training)
 
 
-def embed(model: MultiTaskModel, source: RowSource) -> np.ndarray:
+def embed(encoder: Encoder, source: RowSource) -> np.ndarray:
     """The mean hidden state of each record, of length 1: (records, width).
 
     Records are of one text each; its windows, if it has several, count as one.
     """
-    device, tokeniser = next(model.parameters()).device, model.encoder.tokeniser
+    device, tokeniser = next(encoder.parameters()).device, encoder.tokeniser
     filler = {"pad_id": tokeniser.pad_id, "segment": tokeniser.second_segment}
-    found = np.zeros((len(source.lengths), model.encoder.width), np.float32)
-    was_training = model.training
-    model.eval()
+    found = np.zeros((len(source.lengths), encoder.width), np.float32)
+    was_training = encoder.training
+    encoder.eval()
     try:
         for indices in by_length(source.lengths, source.num_rows, BATCH_TOKENS):
             rows = source.rows(indices)
             with torch.inference_mode():
                 inputs = pad(rows, **filler).to(device)
-                hidden = model.encoder(inputs)
+                hidden = encoder(inputs)
                 if any(rows.continues):
                     texts, places = whole_texts(rows, **filler)
                     inputs, hidden = texts.to(device), gather(hidden, places.to(device))
                 vectors = pool_mean(hidden, inputs.mask).float()
             found[indices] = torch.nn.functional.normalize(vectors, dim=1).cpu().numpy()
     finally:
-        model.train(was_training)
+        encoder.train(was_training)
     return found

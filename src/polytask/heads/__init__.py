@@ -7,7 +7,7 @@ from polytask.heads.choose import Choose
 from polytask.heads.classify import Classify
 from polytask.heads.extract import Extract
 from polytask.heads.fill import Fill
-from polytask.heads.head import IGNORE, Gold, Head, Prediction, Scores, TokenHead, pool_mean
+from polytask.heads.head import IGNORE, Gold, Head, Plain, Prediction, Scores, TokenHead, pool_mean
 from polytask.heads.lemma import Lemma
 from polytask.heads.match import Match
 from polytask.heads.multilabel import Multilabel
@@ -46,6 +46,7 @@ __all__ = [
     "Agrees",
     "Gold",
     "Head",
+    "Plain",
     "Prediction",
     "ReadableHead",
     "Reader",

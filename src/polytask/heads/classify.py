@@ -12,6 +12,7 @@ from polytask.data.records import Record
 from polytask.data.views import text_view
 from polytask.heads.head import (
     Gold,
+    Plain,
     PlainHead,
     Prediction,
     Scores,
@@ -76,6 +77,11 @@ class Classify(PlainHead, ReadableHead):
     def num_classes(self) -> int:
         """The labels."""
         return len(self.one.labels)
+
+    @property
+    def plain(self) -> Plain:
+        """One label a record."""
+        return Plain("label", lambda gold: gold, lambda label: {"label": label})
 
     def fit(self, records: Iterable[Record]) -> list[str]:
         """Learns the labels, in alphabetical order unless they are given, and their weights."""

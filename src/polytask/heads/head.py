@@ -1,9 +1,9 @@
 """The contract of heads: the last part of one task, and all that knows what the task means."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,20 @@ class Scores:
         return next(iter(self.metrics.items()))
 
 
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A task as a model without an encoder can learn it.
+
+    shape: one label a record, a 0 or 1 for each of some labels, numbers, or one label a word.
+    value: what such a model learns from the gold labels of a record. answer: from what it says, of
+    the same form (for `labels` probabilities), to a prediction that the head can score.
+    """
+
+    shape: Literal["label", "labels", "numbers", "words"]
+    value: Callable[[Gold], Any]
+    answer: Callable[[Any], Prediction]
+
+
 class Head(nn.Module, ABC):
     """The last part of one task: from hidden states to predictions, from gold labels to a loss.
 
@@ -77,6 +91,11 @@ class Head(nn.Module, ABC):
     @property
     def num_classes(self) -> int | None:
         """Among how many classes its loss chooses each time; None if it does not choose."""
+        return None
+
+    @property
+    def plain(self) -> Plain | None:
+        """How a simple model can do the task; None if it cannot."""
         return None
 
     @abstractmethod

@@ -16,7 +16,7 @@ from polytask.data.columns import LABELS, Need
 from polytask.data.records import Record
 from polytask.data.views import text_view
 from polytask.errors import DataError, did_you_mean
-from polytask.heads.head import Gold, Prediction, Scores, pair_features, pool_mean
+from polytask.heads.head import Gold, Plain, Prediction, Scores, pair_features, pool_mean
 from polytask.heads.reading import ReadableHead, signals_of_records
 from polytask.metrics.labels import best_threshold, indicators, label_metrics, label_table
 
@@ -56,6 +56,15 @@ class Multilabel(ReadableHead):
     def headline(self) -> str:
         """Macro F1."""
         return "macro_f1"
+
+    @property
+    def plain(self) -> Plain:
+        """A 0 or 1 for each label; answers are cut at the thresholds."""
+
+        def value(gold: Gold) -> np.ndarray:
+            return cast(np.ndarray, indicators([cast(list[str], gold)], self.labels)[0])
+
+        return Plain("labels", value, self._prediction)
 
     def fit(self, records: Iterable[Record]) -> list[str]:
         """Learns the labels, in alphabetical order."""

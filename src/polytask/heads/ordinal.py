@@ -18,6 +18,7 @@ from polytask.errors import ConfigError, DataError, did_you_mean
 from polytask.heads.head import (
     IGNORE,
     Gold,
+    Plain,
     PlainHead,
     Prediction,
     Scores,
@@ -74,6 +75,16 @@ class Ordinal(PlainHead):
     def headline(self) -> str:
         """Kappa with quadratic weights."""
         return "quadratic_kappa"
+
+    @property
+    def plain(self) -> Plain:
+        """The place of the level as a number."""
+
+        def answer(numbers: Sequence[float]) -> Prediction:
+            place = min(max(round(numbers[0]), 0), len(self.levels) - 1)
+            return {"label": self.levels[place]}
+
+        return Plain("numbers", lambda gold: [self.levels.index(cast(str, gold))], answer)
 
     def fit(self, records: Iterable[Record]) -> list[str]:
         """Learns the levels: those given, whole numbers in their order, or bands of equal size."""

@@ -14,7 +14,7 @@ from polytask.data.columns import NUMBER, Need
 from polytask.data.records import Record
 from polytask.data.views import Pairing, text_view
 from polytask.errors import ConfigError, DataError
-from polytask.heads.head import Gold, PlainHead, Prediction, Scores, pair_features, pool_mean
+from polytask.heads.head import Gold, Plain, PlainHead, Prediction, Scores, pair_features, pool_mean
 from polytask.metrics.numbers import mae, pearson, rmse, spearman
 
 _DROPOUT = 0.1
@@ -70,6 +70,11 @@ class Regress(PlainHead):
     def headline(self) -> str:
         """Pearson correlation; of several numbers, its mean."""
         return "pearson"
+
+    @property
+    def plain(self) -> Plain:
+        """The numbers."""
+        return Plain("numbers", lambda gold: gold, lambda numbers: self._shown("value", numbers))
 
     def fit(self, records: Iterable[Record]) -> list[str]:
         """Learns mean and standard deviation of each number."""

@@ -11,7 +11,7 @@ from polytask.data.columns import LABEL, Need
 from polytask.data.part_views import OPENING, MarkedView
 from polytask.data.records import Record
 from polytask.errors import ConfigError
-from polytask.heads.head import IGNORE, PlainHead, Prediction, Scores, Unknown, word_states
+from polytask.heads.head import IGNORE, Plain, PlainHead, Prediction, Scores, Unknown, word_states
 from polytask.heads.imbalance import ClassWeights
 from polytask.heads.one_label import OneLabel
 from polytask.metrics.classes import class_table, confusion
@@ -61,6 +61,11 @@ class Relate(PlainHead):
     def num_classes(self) -> int:
         """The labels."""
         return len(self.one.labels)
+
+    @property
+    def plain(self) -> Plain:
+        """One label a record."""
+        return Plain("label", lambda gold: gold, lambda label: {"label": label})
 
     def fit(self, records: Iterable[Record]) -> list[str]:
         """Learns the relations."""

@@ -14,7 +14,7 @@ from polytask.data.columns import LABELS, Need
 from polytask.data.records import Record
 from polytask.data.views import text_view, word_spans, word_texts
 from polytask.errors import ConfigError
-from polytask.heads.head import IGNORE, Gold, Prediction, Scores, Unknown, word_states
+from polytask.heads.head import IGNORE, Gold, Plain, Prediction, Scores, Unknown, word_states
 from polytask.heads.imbalance import ClassWeights, check_weights
 from polytask.heads.reading import ReadableHead, signals_of_words
 from polytask.heads.word_labels import Decoder, WordLabels
@@ -79,6 +79,13 @@ class Tag(ReadableHead):
         """The labels of its column, of several columns their geometric mean."""
         counts = [len(one.labels) for one in self.each]
         return round(math.exp(math.fsum(map(math.log, counts)) / len(counts)))
+
+    @property
+    def plain(self) -> Plain | None:
+        """The label of each word; None if words have several."""
+        if len(self.each) > 1:
+            return None
+        return Plain("words", lambda gold: gold, lambda tags: {"tags": tags})
 
     def fit(self, records: Iterable[Record]) -> list[str]:
         """Learns the labels of each column."""

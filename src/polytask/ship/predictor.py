@@ -128,7 +128,7 @@ class Predictor:
             tokeniser=self.model.encoder.tokeniser,
             cleaning=cleaning,
         )
-        return embed(self.model, rows)
+        return embed(self.model.encoder, rows)
 
     def _answer(
         self, items: Sequence[Item], names: Sequence[str] | None, wheres: Sequence[str]

@@ -9,17 +9,19 @@ from typing import cast
 
 from rich.console import Console
 
-from polytask.build import Experiment, load_data, read_experiment
+from polytask.build import Experiment, fit_heads, load_data, read_experiment
 from polytask.config.experiment import dump_yaml
 from polytask.data.tables import default_cache
 from polytask.errors import ConfigError, RunError
+from polytask.evaluation.floors import Floor, floors
 from polytask.studies.comparison import Comparison, Effort, Row
-from polytask.studies.judged import Judged, judge
+from polytask.studies.judged import judge
 from polytask.studies.runs import Planned, dev_headlines, train_all
 from polytask.studies.significance import difference
 from polytask.tasks import feed_names
 from polytask.training.checkpoint import write_synced, writing
 from polytask.training.journal import Event, read_journal
+from polytask.training.precision import choose_device
 
 LONGER = 3
 """Times as many epochs as the joint model made that a model of its own may take, if dev asks."""
@@ -98,10 +100,20 @@ def run_compare(study: Study, margin: float) -> Comparison:
     study.train([one for ways in alone.values() for runs in ways.values() for one in runs])
     study.console.rule("test")
     together = judge(joint, tasks)
+    simple = _floors(experiment, tasks)
     rows = {}
     for task, ways in alone.items():
         best = max(ways, key=lambda length: _mean_on_dev(ways[length], task))
-        rows[task] = _row(best, judge(ways[best], [task])[task], together[task], ways[best])
+        own = judge(ways[best], [task])[task]
+        rows[task] = Row(
+            metric=own.metric,
+            floors={floor.name: floor.score for floor in simple[task]},
+            alone=float(own.sample.whole.mean()),
+            together=float(together[task].sample.whole.mean()),
+            difference=difference(together[task].sample, own.sample),
+            chosen=best,
+            effort=_effort(ways[best]),
+        )
     found = Comparison(rows, _effort(joint), study.seeds, margin)
     with writing(study.out):
         write_synced(study.out / "compare.json", found.as_json())
@@ -159,15 +171,24 @@ def _mean_on_dev(runs: Sequence[Planned], task: str) -> float:
     return fmean(dev_headlines(one.run).get(task, 0.0) for one in runs)
 
 
-def _row(variant: str, alone: Judged, together: Judged, runs: Sequence[Planned]) -> Row:
-    return Row(
-        metric=alone.metric,
-        alone=float(alone.sample.whole.mean()),
-        together=float(together.sample.whole.mean()),
-        difference=difference(together.sample, alone.sample),
-        chosen=variant,
-        effort=_effort(runs),
-    )
+def _floors(experiment: Experiment, tasks: Sequence[str]) -> dict[str, list[Floor]]:
+    """Simple models of each task; the untrained encoder only if it knows something already."""
+    data = load_data(experiment, cache=default_cache())
+    fit_heads(experiment, data, _say_nothing)
+    encoder = None
+    if experiment.source.is_pretrained:
+        source = experiment.source
+        encoder = source.create(lambda: iter(()), base=experiment.base, note=_say_nothing)
+        encoder.to(choose_device(experiment.train.device))
+    return {
+        task.name: floors(task, data[task.data], encoder)
+        for task in experiment.tasks
+        if task.name in tasks
+    }
+
+
+def _say_nothing(_note: str) -> None:
+    """The runs have said it."""
 
 
 def _effort(runs: Sequence[Planned]) -> Effort:

@@ -12,7 +12,7 @@ from rich.table import Table
 from polytask.studies.significance import Difference, Verdict, mean_gain, verdicts
 from polytask.training.journal import finite
 
-HEADS = ("task", "metric", "alone", "together", "difference", "95 % interval", "verdict")
+HEADS = ("task", "metric", "floor", "alone", "together", "difference", "95 % interval", "verdict")
 EFFORT_HEADS = ("model", "epochs", "steps", "examples", "tokens", "seconds of training")
 
 
@@ -28,9 +28,13 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One task. chosen: the epochs of the models of its own; effort: that of one of them."""
+    """One task. chosen: the epochs of the models of its own; effort: that of one of them.
+
+    floors: the scores of simple models, by name.
+    """
 
     metric: str
+    floors: Mapping[str, float]
     alone: float
     together: float
     difference: Difference
@@ -74,6 +78,12 @@ class Comparison:
             f"Mean relative gain of sharing {self.mean_gain:+.2%}; worst task {worst} "
             f"({lowest:+.4f}).",
         ]
+        for name, row in self.rows.items():
+            lines += [
+                f"{name}: {floor} reaches {score:.4f} without training an encoder."
+                for floor, score in row.floors.items()
+                if score >= min(row.together, row.alone)
+            ]
         if self.seeds == 1:
             return [*lines, "One seed shows nothing of how seeds differ, so there is no verdict."]
         unseen = [
@@ -136,8 +146,10 @@ class Comparison:
             known = not math.isnan(lowest)
             shown = f"{lowest:+.4f} to {highest:+.4f}" if known else ""
             word = f"within {self.margin:g}" if found[name] == "equivalent" else found[name]
-            scores = [f"{row.alone:.4f}", f"{row.together:.4f}", f"{row.difference.mean:+.4f}"]
-            rows.append([name, row.metric, *scores, shown, word if known else ""])
+            floor = f"{max(row.floors.values()):.4f}" if row.floors else ""
+            both = [f"{score:.4f}" for score in (row.alone, row.together)]
+            less = f"{row.difference.mean:+.4f}"
+            rows.append([name, row.metric, floor, *both, less, shown, word if known else ""])
         return rows
 
     def _effort_rows(self) -> list[list[str]]:
