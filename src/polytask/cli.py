@@ -247,6 +247,7 @@ def compare(
     console = Console()
     console.print(found.table())
     console.print(found.effort_table())
+    console.print(found.cost_table())
     for sentence in found.summary():
         console.print(sentence, soft_wrap=True, markup=False, highlight=False)
 

@@ -58,6 +58,10 @@ def test_the_figures_are_those_of_the_runs_on_test(compared: Path) -> None:
             if "test" in json.loads((run / "metrics.json").read_text(encoding="utf-8"))
         ]
         assert len(scored) == 2  # the way that dev chose, and it alone
+    one, own = found["costs"]["together"], found["costs"]["alone"]
+    assert one["parameters"] * 2 < own["parameters"] < one["parameters"] * 4
+    assert one["megabytes"] * 2 < own["megabytes"]
+    assert 0 < one["milliseconds"] < own["milliseconds"] * 2
     assert "| task | metric | floor | alone | together |" in (compared / "compare.md").read_text()
 
 
@@ -172,7 +176,7 @@ def test_sentences_say_what_was_found_and_what_could_not_be_seen() -> None:
         for name, mean, error in (("a", 0.1, 0.01), ("b", -0.02, 0.02), ("c", 0.001, 0.001))
     }
 
-    found = Comparison(rows, nothing, 5, 0.01)
+    found = Comparison(rows, nothing, {}, 5, 0.01)
 
     assert list(found.verdicts.values()) == ["helped", "no evidence", "equivalent"]
     first, second, third = found.summary()

@@ -15,6 +15,7 @@ from polytask.data.tables import default_cache
 from polytask.errors import ConfigError, RunError
 from polytask.evaluation.floors import Floor, floors
 from polytask.studies.comparison import Comparison, Effort, Row
+from polytask.studies.costs import costs
 from polytask.studies.judged import judge
 from polytask.studies.runs import Planned, dev_headlines, train_all
 from polytask.studies.significance import difference
@@ -102,9 +103,11 @@ def run_compare(study: Study, margin: float) -> Comparison:
     together = judge(joint, tasks)
     simple = _floors(experiment, tasks)
     rows = {}
+    models = {"together": [joint[0].run.model], "alone": []}
     for task, ways in alone.items():
         best = max(ways, key=lambda length: _mean_on_dev(ways[length], task))
         own = judge(ways[best], [task])[task]
+        models["alone"].append(ways[best][0].run.model)
         rows[task] = Row(
             metric=own.metric,
             floors={floor.name: floor.score for floor in simple[task]},
@@ -114,7 +117,7 @@ def run_compare(study: Study, margin: float) -> Comparison:
             chosen=best,
             effort=_effort(ways[best]),
         )
-    found = Comparison(rows, _effort(joint), study.seeds, margin)
+    found = Comparison(rows, _effort(joint), costs(models), study.seeds, margin)
     with writing(study.out):
         write_synced(study.out / "compare.json", found.as_json())
         write_synced(study.out / "compare.md", found.markdown())

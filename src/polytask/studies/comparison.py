@@ -9,10 +9,12 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from polytask.studies.costs import Cost
 from polytask.studies.significance import Difference, Verdict, mean_gain, verdicts
 from polytask.training.journal import finite
 
-HEADS = ("task", "metric", "floor", "alone", "together", "difference", "95 % interval", "verdict")
+HEADS = ("task", "metric", "floor", "alone", "together", "difference (95 %)", "verdict")
+COST_HEADS = ("", "parameters", "megabytes", "ms for a text of each set", "seconds of training")
 EFFORT_HEADS = ("model", "epochs", "steps", "examples", "tokens", "seconds of training")
 
 
@@ -46,11 +48,13 @@ class Row:
 class Comparison:
     """The tasks of an experiment, in its order; effort: that of the joint model.
 
+    costs: of all tasks, by whether they are in one model (`together`) or in models of their own.
     margin: the difference below which two scores are as good as equal, in units of the metric.
     """
 
     rows: Mapping[str, Row]
     effort: Effort
+    costs: Mapping[str, Cost]
     seeds: int
     margin: float
 
@@ -106,12 +110,17 @@ class Comparison:
         """What each model took, for a terminal."""
         return _table("What one model took", EFFORT_HEADS, self._effort_rows(), 2)
 
+    def cost_table(self) -> Table:
+        """One model for all tasks beside a model for each, for a terminal."""
+        return _table("What all tasks cost", COST_HEADS, self._cost_rows(), 1)
+
     def markdown(self) -> str:
         """All of it, for a file."""
         parts = [
             _markdown(HEADS, self._rows(), 2),
             "\n".join(self.summary()),
             _markdown(EFFORT_HEADS, self._effort_rows(), 2),
+            _markdown(COST_HEADS, self._cost_rows(), 1),
         ]
         return "\n\n".join(parts) + "\n"
 
@@ -134,6 +143,7 @@ class Comparison:
             "margin": self.margin,
             "mean_gain": self.mean_gain,
             "together": asdict(self.effort),
+            "costs": {side: asdict(cost) for side, cost in self.costs.items()},
             "tasks": tasks,
         }
         return json.dumps(finite(whole), indent=2, ensure_ascii=False)
@@ -144,12 +154,12 @@ class Comparison:
         for name, row in self.rows.items():
             lowest, highest = row.difference.interval()
             known = not math.isnan(lowest)
-            shown = f"{lowest:+.4f} to {highest:+.4f}" if known else ""
+            margin = f" ± {(highest - lowest) / 2:.4f}" if known else ""
             word = f"within {self.margin:g}" if found[name] == "equivalent" else found[name]
             floor = f"{max(row.floors.values()):.4f}" if row.floors else ""
-            both = [f"{score:.4f}" for score in (row.alone, row.together)]
-            less = f"{row.difference.mean:+.4f}"
-            rows.append([name, row.metric, floor, *both, less, shown, word if known else ""])
+            scores = [floor, f"{row.alone:.4f}", f"{row.together:.4f}"]
+            less = f"{row.difference.mean:+.4f}{margin}"
+            rows.append([name, row.metric, *scores, less, word if known else ""])
         return rows
 
     def _effort_rows(self) -> list[list[str]]:
@@ -160,11 +170,26 @@ class Comparison:
             for name, epochs, effort in sides
         ]
 
+    def _cost_rows(self) -> list[list[str]]:
+        alone = sum(row.effort.seconds for row in self.rows.values())
+        seconds = {"together": self.effort.seconds, "alone": alone}
+        names = {"together": "one model", "alone": f"{len(self.rows)} models"}
+        return [
+            [
+                names[side],
+                f"{cost.parameters:,}",
+                f"{cost.megabytes:.1f}",
+                f"{cost.milliseconds:.1f}",
+                f"{seconds[side]:,.0f}",
+            ]
+            for side, cost in self.costs.items()
+        ]
+
 
 def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> Table:
     table = Table(title=title, box=box.SIMPLE, title_justify="left")
     for place, name in enumerate(heads):
-        table.add_column(name, justify="left" if place < words else "right")
+        table.add_column(name, justify="left" if place < words else "right", no_wrap=not place)
     for row in rows:
         table.add_row(*map(escape, row))
     return table
