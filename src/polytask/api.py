@@ -181,6 +181,8 @@ def compare(
     seeds: int = 5,
     margin: float = 0.01,
     jobs: int = 1,
+    balancing: Sequence[str] = (),
+    mixing: Sequence[str] = (),
     out: str | Path | None = None,
     overrides: Sequence[str] = (),
     console: Console | None = None,
@@ -188,14 +190,17 @@ def compare(
     """Trains an experiment, and each of its tasks alone, and says for each whether sharing helped.
 
     Every model is trained with seeds 1 to `seeds`, `jobs` at a time. Scores are those on test, on
-    which a difference of less than `margin` is as good as none. Runs lie below `out`, by default
-    `runs/` and the name of the file and `-compare`; called again, it goes on. Raises PolytaskError
-    for faults of the user's.
+    which a difference of less than `margin` is as good as none. `balancing` and `mixing` name other
+    ways to train all tasks together, beside which static weights get as many trials. Runs lie below
+    `out`, by default `runs/` and the name of the file and `-compare`; called again, it goes on.
+    Raises PolytaskError for faults of the user's.
     """
     path = Path(experiment)
     folder = Path(out) if out is not None else Path("runs") / f"{path.stem}-compare"
     shown = console or Console(stderr=True)
-    return run_compare(Study(path, folder, seeds, jobs, overrides, shown), margin)
+    return run_compare(
+        Study(path, folder, seeds, jobs, overrides, shown, balancing, mixing), margin
+    )
 
 
 def schema() -> dict[str, object]:

@@ -231,6 +231,12 @@ def compare(
         float, typer.Option(min=0, help="A difference smaller than this is as good as none.")
     ] = 0.01,
     jobs: Annotated[int, typer.Option(min=1, help="How many models to train at a time.")] = 1,
+    balancing: Annotated[
+        list[str] | None, typer.Option(metavar="KINDS", help="Other kinds of balancing to try.")
+    ] = None,
+    mixing: Annotated[
+        list[str] | None, typer.Option(metavar="KINDS", help="Other kinds of mixing to try.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of all runs; default: runs/ and the name, -compare.")
     ] = None,
@@ -242,14 +248,16 @@ def compare(
     from polytask import api
 
     found = api.compare(
-        experiment, seeds=seeds, margin=margin, jobs=jobs, out=out, overrides=overrides or ()
+        experiment,
+        seeds=seeds,
+        margin=margin,
+        jobs=jobs,
+        balancing=balancing or (),
+        mixing=mixing or (),
+        out=out,
+        overrides=overrides or (),
     )
-    console = Console()
-    console.print(found.table())
-    console.print(found.effort_table())
-    console.print(found.cost_table())
-    for sentence in found.summary():
-        console.print(sentence, soft_wrap=True, markup=False, highlight=False)
+    found.show(Console())
 
 
 @app.command()

@@ -13,6 +13,7 @@ from polytask.studies import compare as module
 from polytask.studies import runs
 from polytask.studies.comparison import Comparison, Effort, Row
 from polytask.studies.significance import Difference
+from polytask.studies.ways import TUNED, asked_for
 from toys import events, read_rows, write_rows, write_toy
 
 QUIET = Console(quiet=True)
@@ -185,3 +186,53 @@ def test_sentences_say_what_was_found_and_what_could_not_be_seen() -> None:
     )
     assert second == "Mean relative gain of sharing +5.40%; worst task b (-0.0200)."
     assert "b 0.0639" in third
+
+
+def test_other_ways_of_sharing_stand_beside_static_weights_of_as_many_trials(
+    toy: Path, compared: Path
+) -> None:
+    found = api.compare(
+        toy,
+        seeds=2,
+        out=compared,
+        overrides=SHORT,
+        balancing=["uncertainty"],
+        mixing=["{kind: temperature, temperature: 3}"],
+        console=QUIET,
+    )
+
+    names = ["balancing uncertainty", "mixing {kind: temperature, temperature: 3}", TUNED]
+    assert list(found.ways) == names
+    assert len(list(compared.glob("static-weights-tuned-*"))) == 2
+    runs_of = {name: list(compared.glob(f"balancing-{name}-*/seed*")) for name in ("uncertainty",)}
+    assert len(runs_of["uncertainty"]) == 2
+    weights = [event["weights"] for event in events(runs_of["uncertainty"][0], "step")]
+    assert len({str(one) for one in weights}) > 1
+    for way in found.ways.values():
+        assert list(way.scores) == list(way.differences) == NAMES
+        for task, less in way.differences.items():
+            assert less.mean == pytest.approx(way.scores[task] - found.rows[task].alone)
+    assert "| way | mean gain | helped | hurt | intent |" in found.markdown()
+    shown = io.StringIO()
+    found.show(Console(file=shown, width=60))
+    assert "hurt" in shown.getvalue()
+
+
+def test_ways_are_named_by_kind_or_in_braces() -> None:
+    ways = asked_for(["pcgrad, upgrad", "{kind: pcd, main: a}"], [], ["a", "b"])
+
+    assert [list(trials.values()) for way, trials in ways.items() if way != TUNED] == [
+        ["balancing={kind: pcgrad}"],
+        ["balancing={kind: upgrad}"],
+        ["balancing={kind: pcd, main: a}"],
+    ]
+    trials = list(ways[TUNED].values())
+    assert len(set(trials)) == 3
+    assert all(one.startswith("balancing={kind: static, weights: {a: ") for one in trials)
+    assert asked_for([], [], ["a"]) == {}
+
+
+def test_a_way_that_is_none_is_told_before_anything_is_trained(toy: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="upgrade"):
+        api.compare(toy, out=tmp_path / "out", balancing=["upgrade"], console=QUIET)
+    assert not (tmp_path / "out").exists()

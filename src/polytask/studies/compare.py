@@ -1,6 +1,8 @@
 """Each task in one model with the others, against models of its own."""
 
+import hashlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +16,12 @@ from polytask.config.experiment import dump_yaml
 from polytask.data.tables import default_cache
 from polytask.errors import ConfigError, RunError
 from polytask.evaluation.floors import Floor, floors
-from polytask.studies.comparison import Comparison, Effort, Row
+from polytask.studies.comparison import Comparison, Effort, Row, Way
 from polytask.studies.costs import costs
 from polytask.studies.judged import judge
 from polytask.studies.runs import Planned, dev_headlines, train_all
-from polytask.studies.significance import difference
+from polytask.studies.significance import Sample, difference
+from polytask.studies.ways import asked_for
 from polytask.tasks import feed_names
 from polytask.training.checkpoint import write_synced, writing
 from polytask.training.journal import Event, read_journal
@@ -33,7 +36,10 @@ _OF_OTHERS = ("reads", "reads_gradient", "agrees_with", "agreement", "auxiliary"
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """An experiment to be trained with seeds 1 to `seeds` below `out`, `jobs` models at a time."""
+    """An experiment to be trained with seeds 1 to `seeds` below `out`, `jobs` models at a time.
+
+    balancing, mixing: other kinds, or sections in braces, to train all tasks together with.
+    """
 
     path: Path
     out: Path
@@ -41,10 +47,26 @@ class Study:
     jobs: int
     overrides: Sequence[str]
     console: Console
+    balancing: Sequence[str] = ()
+    mixing: Sequence[str] = ()
 
     def together(self) -> list[Planned]:
         """All tasks in one model, a run a seed."""
         return self._planned("together", self.path, self.out / "together", self.overrides)
+
+    def other_ways(self, tasks: Sequence[str]) -> dict[str, dict[str, list[Planned]]]:
+        """All tasks in one model, by way and trial. Raises ConfigError for a way that is none."""
+        found: dict[str, dict[str, list[Planned]]] = {}
+        for way, trials in asked_for(self.balancing, self.mixing, tasks).items():
+            found[way] = {}
+            for number, (trial, override) in enumerate(trials.items(), 1):
+                read_experiment(self.path, [*self.overrides, override])
+                name = re.sub(r"[^A-Za-z0-9]+", "-", f"{way} {number}").strip("-")
+                digest = hashlib.sha256(override.encode()).hexdigest()[:6]
+                folder = self.out / f"{name}-{digest}"
+                options = [*self.overrides, override]
+                found[way][trial] = self._planned(f"together, {trial}", self.path, folder, options)
+        return found
 
     def alone(self, experiment: Experiment, task: str, epochs: int) -> dict[str, list[Planned]]:
         """One task in a model of its own, a run a seed, by how long it may take."""
@@ -94,34 +116,56 @@ def run_compare(study: Study, margin: float) -> Comparison:
         raise ConfigError("train.seed: each model is trained with every seed; say `seeds`")
     experiment = read_experiment(study.path, study.overrides)
     tasks = _compared(experiment)
-    joint = study.together()
-    study.train(joint)
-    epochs = _epochs(experiment, joint)
-    alone = {task: study.alone(experiment, task, epochs[task]) for task in tasks}
-    study.train([one for ways in alone.values() for runs in ways.values() for one in runs])
+    joint, alone, others = _trained(study, experiment, tasks)
     study.console.rule("test")
-    together = judge(joint, tasks)
-    simple = _floors(experiment, tasks)
-    rows = {}
-    models = {"together": [joint[0].run.model], "alone": []}
-    for task, ways in alone.items():
-        best = max(ways, key=lambda length: _mean_on_dev(ways[length], task))
-        own = judge(ways[best], [task])[task]
-        models["alone"].append(ways[best][0].run.model)
-        rows[task] = Row(
-            metric=own.metric,
+    chosen = {task: _best(lengths, [task]) for task, lengths in alone.items()}
+    own = {task: judge(alone[task][chosen[task]], [task])[task].sample for task in tasks}
+    judged, simple = judge(joint, tasks), _floors(experiment, tasks)
+    rows = {
+        task: Row(
+            metric=judged[task].metric,
             floors={floor.name: floor.score for floor in simple[task]},
-            alone=float(own.sample.whole.mean()),
-            together=float(together[task].sample.whole.mean()),
-            difference=difference(together[task].sample, own.sample),
-            chosen=best,
-            effort=_effort(ways[best]),
+            alone=float(own[task].whole.mean()),
+            together=float(judged[task].sample.whole.mean()),
+            difference=difference(judged[task].sample, own[task]),
+            chosen=chosen[task],
+            effort=_effort(alone[task][chosen[task]]),
         )
-    found = Comparison(rows, _effort(joint), costs(models), study.seeds, margin)
+        for task in tasks
+    }
+    models = {
+        "together": [joint[0].run.model],
+        "alone": [alone[task][chosen[task]][0].run.model for task in tasks],
+    }
+    ways = {name: _way(trials, own) for name, trials in others.items()}
+    found = Comparison(rows, _effort(joint), costs(models), study.seeds, margin, ways)
     with writing(study.out):
         write_synced(study.out / "compare.json", found.as_json())
         write_synced(study.out / "compare.md", found.markdown())
     return found
+
+
+Trials = dict[str, list[Planned]]
+"""By trial its runs, one a seed; dev chooses among the trials."""
+
+
+def _trained(
+    study: Study, experiment: Experiment, tasks: Sequence[str]
+) -> tuple[list[Planned], dict[str, Trials], dict[str, Trials]]:
+    """The runs of the joint model, of each task alone, and of other ways of sharing."""
+    joint, others = study.together(), study.other_ways([task.name for task in experiment.tasks])
+    study.train(joint)
+    epochs = _epochs(experiment, joint)
+    alone = {task: study.alone(experiment, task, epochs[task]) for task in tasks}
+    study.train(
+        [
+            one
+            for trials in (*alone.values(), *others.values())
+            for runs in trials.values()
+            for one in runs
+        ]
+    )
+    return joint, alone, others
 
 
 def _compared(experiment: Experiment) -> list[str]:
@@ -170,8 +214,23 @@ def _lengths(epochs: int) -> dict[str, list[str]]:
     }
 
 
-def _mean_on_dev(runs: Sequence[Planned], task: str) -> float:
-    return fmean(dev_headlines(one.run).get(task, 0.0) for one in runs)
+def _best(trials: Mapping[str, Sequence[Planned]], tasks: Sequence[str]) -> str:
+    """Of some trials the best on dev, by the mean over seeds and tasks."""
+
+    def on_dev(trial: str) -> float:
+        found = [dev_headlines(one.run) for one in trials[trial]]
+        return fmean(scores.get(task, 0.0) for scores in found for task in tasks)
+
+    return max(trials, key=on_dev)
+
+
+def _way(trials: Mapping[str, Sequence[Planned]], own: Mapping[str, Sample]) -> Way:
+    """The best trial of a way, against models of their own."""
+    best = _best(trials, list(own))
+    judged = judge(trials[best], list(own))
+    scores = {task: float(one.sample.whole.mean()) for task, one in judged.items()}
+    less = {task: difference(one.sample, own[task]) for task, one in judged.items()}
+    return Way(best, scores, less)
 
 
 def _floors(experiment: Experiment, tasks: Sequence[str]) -> dict[str, list[Floor]]:

@@ -2,10 +2,11 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 from rich import box
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
@@ -14,8 +15,8 @@ from polytask.studies.significance import Difference, Verdict, mean_gain, verdic
 from polytask.training.journal import finite
 
 HEADS = ("task", "metric", "floor", "alone", "together", "difference (95 %)", "verdict")
-COST_HEADS = ("", "parameters", "megabytes", "ms for a text of each set", "seconds of training")
-EFFORT_HEADS = ("model", "epochs", "steps", "examples", "tokens", "seconds of training")
+COST_HEADS = ("", "parameters", "MB", "ms a text", "training s")
+EFFORT_HEADS = ("model", "epochs", "steps", "examples", "tokens", "training s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,15 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """Another way of sharing: the trial that dev chose, scores, differences from alone by task."""
+
+    chosen: str
+    scores: Mapping[str, float]
+    differences: Mapping[str, Difference]
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """The tasks of an experiment, in its order; effort: that of the joint model.
 
@@ -57,6 +67,7 @@ class Comparison:
     costs: Mapping[str, Cost]
     seeds: int
     margin: float
+    ways: Mapping[str, Way] = field(default_factory=dict)
 
     @property
     def verdicts(self) -> Mapping[str, Verdict]:
@@ -102,27 +113,37 @@ class Comparison:
             )
         return lines
 
-    def table(self) -> Table:
-        """A row for each task, for a terminal."""
-        return _table(f"Together and alone, {self.seeds} seeds, test", HEADS, self._rows(), 2)
-
-    def effort_table(self) -> Table:
-        """What each model took, for a terminal."""
-        return _table("What one model took", EFFORT_HEADS, self._effort_rows(), 2)
-
-    def cost_table(self) -> Table:
-        """One model for all tasks beside a model for each, for a terminal."""
-        return _table("What all tasks cost", COST_HEADS, self._cost_rows(), 1)
+    def show(self, console: Console) -> None:
+        """Tables and sentences, for a terminal."""
+        for title, heads, rows, num_words in self._tables():
+            table = Table(title=title, box=box.SIMPLE, title_justify="left", pad_edge=False)
+            for place, name in enumerate(heads):
+                is_word = place < num_words
+                justify: JustifyMethod = "left" if is_word else "right"
+                table.add_column(name, justify=justify, no_wrap=not is_word, overflow="fold")
+            for row in rows:
+                table.add_row(*map(escape, row))
+            console.print(table)
+        for sentence in self.summary():
+            console.print(sentence, soft_wrap=True, markup=False, highlight=False)
 
     def markdown(self) -> str:
-        """All of it, for a file."""
-        parts = [
-            _markdown(HEADS, self._rows(), 2),
-            "\n".join(self.summary()),
-            _markdown(EFFORT_HEADS, self._effort_rows(), 2),
-            _markdown(COST_HEADS, self._cost_rows(), 1),
-        ]
+        """The same for a file."""
+        parts = ["\n".join(self.summary())]
+        for title, heads, rows, num_words in self._tables():
+            rule = ["---"] * num_words + ["---:"] * (len(heads) - num_words)
+            lines = [f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows)]
+            parts.append(f"## {title}\n\n" + "\n".join(lines))
         return "\n\n".join(parts) + "\n"
+
+    def _tables(self) -> Iterator[tuple[str, Sequence[str], Sequence[Sequence[str]], int]]:
+        """Title, heads, rows, and how many columns are words."""
+        yield f"Together and alone, {self.seeds} seeds, test", HEADS, self._rows(), 2
+        if self.ways:
+            heads = ("way", "mean gain", "helped", "hurt", *self.rows)
+            yield "Ways of sharing, against alone", heads, self._ways_rows(), 1
+        yield "What one model took", EFFORT_HEADS, self._effort_rows(), 2
+        yield "What all tasks cost", COST_HEADS, self._cost_rows(), 1
 
     def as_json(self) -> str:
         """The same numbers for programs."""
@@ -143,6 +164,7 @@ class Comparison:
             "margin": self.margin,
             "mean_gain": self.mean_gain,
             "together": asdict(self.effort),
+            "ways": {name: asdict(way) for name, way in self.ways.items()},
             "costs": {side: asdict(cost) for side, cost in self.costs.items()},
             "tasks": tasks,
         }
@@ -170,6 +192,22 @@ class Comparison:
             for name, epochs, effort in sides
         ]
 
+    def _ways_rows(self) -> list[list[str]]:
+        together = Way(
+            "",
+            {name: row.together for name, row in self.rows.items()},
+            {name: row.difference for name, row in self.rows.items()},
+        )
+        rows = []
+        for name, way in {"together": together, **self.ways}.items():
+            found = list(verdicts(way.differences, self.margin).values())
+            pairs = [(way.scores[task], row.alone) for task, row in self.rows.items()]
+            shown = f"{name} ({way.chosen})" if way.chosen and way.chosen not in name else name
+            counts = [str(found.count(word)) for word in ("helped", "hurt")]
+            scores = [f"{way.scores[task]:.4f}" for task in self.rows]
+            rows.append([shown, f"{mean_gain(pairs):+.2%}", *counts, *scores])
+        return rows
+
     def _cost_rows(self) -> list[list[str]]:
         alone = sum(row.effort.seconds for row in self.rows.values())
         seconds = {"together": self.effort.seconds, "alone": alone}
@@ -184,17 +222,3 @@ class Comparison:
             ]
             for side, cost in self.costs.items()
         ]
-
-
-def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> Table:
-    table = Table(title=title, box=box.SIMPLE, title_justify="left")
-    for place, name in enumerate(heads):
-        table.add_column(name, justify="left" if place < words else "right", no_wrap=not place)
-    for row in rows:
-        table.add_row(*map(escape, row))
-    return table
-
-
-def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> str:
-    rule = ["---"] * words + ["---:"] * (len(heads) - words)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows))
