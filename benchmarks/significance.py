@@ -2,9 +2,9 @@
 
 Pairs of sides with nothing between them: rows have a difficulty that both sides share and one of
 their own to each side, seeds shift a whole model. The spread between seeds is a fifth of the
-standard error that rows give a score, equal to it, or five times as large. Printed beside: a plain
-hierarchical bootstrap, which draws seeds of each side and rows again. Then the power: how often a
-true difference is seen.
+standard error that rows give a score, equal to it, or five times as large. Once more, rows come
+five to a text, and those of one text are alike. Printed beside: a plain hierarchical bootstrap,
+which draws seeds of each side and rows again. Then the power: how often a true difference is seen.
 
     python benchmarks/significance.py
 """
@@ -30,21 +30,25 @@ GAINS = (0.005, 0.01, 0.02, 0.03, 0.05)
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What pairs are drawn from; spread: of seeds, in log odds."""
+    """What pairs are drawn from; spread: of seeds, in log odds; rows_a_text: that are alike."""
 
     seeds: int
     spread: float
+    rows_a_text: int = 1
 
     def pair(self, draw: np.random.Generator, shift: float) -> list[np.ndarray]:
         """Right answers of both sides: (seeds, rows) each; the first side is better by `shift`."""
-        shared = CENTRE + SHARED * draw.standard_normal(ROWS)
+        shared = CENTRE + SHARED * self._by_row(draw)
         sides = []
         for better in (shift, 0.0):
-            own = OWN * draw.standard_normal(ROWS)
+            own = OWN * self._by_row(draw)
             seeds = self.spread * draw.standard_normal((self.seeds, 1))
             odds = shared + own + seeds + better
             sides.append((draw.random(odds.shape) < 1 / (1 + np.exp(-odds))).astype(float))
         return sides
+
+    def _by_row(self, draw: np.random.Generator) -> np.ndarray:
+        return draw.standard_normal(ROWS // self.rows_a_text).repeat(self.rows_a_text)
 
 
 def slope() -> float:
@@ -106,6 +110,9 @@ def main() -> None:
             print(f"| {seeds} | {name} | {ours:.1%} | {rival:.1%} |", flush=True)
             figures[f"wrong.{seeds}.{name}"] = ours
             figures[f"bootstrap.{seeds}.{name}"] = rival
+    ours, rival = rates(World(5, spread_of(1.0), 5), options.pairs, 0.0, rival=True)
+    print(f"| 5 | equal, five rows a text | {ours:.1%} | {rival:.1%} |", flush=True)
+    figures |= {"wrong.5.texts": ours, "bootstrap.5.texts": rival}
     print("\n| seeds | spread | " + " | ".join(f"{gain:.1%}" for gain in GAINS) + " |")
     print("| ---: | --- |" + " ---: |" * len(GAINS))
     for seeds in SEEDS:

@@ -33,6 +33,11 @@ class MissingExtra(PolytaskError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package} is not installed. Run: pip install 'polytask[{extra}]'")
+        self._named = package, extra
+
+    def __reduce__(self) -> tuple[type["MissingExtra"], tuple[str, str]]:
+        """Copies between processes are made from the names."""
+        return type(self), self._named
 
 
 class Interrupted(Exception):

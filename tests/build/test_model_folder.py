@@ -31,7 +31,7 @@ def test_a_model_folder_of_another_format_is_refused_with_its_version(model: Pat
         load(model)
 
     assert str(caught.value) == (
-        f"{model / 'polytask.json'}: has format 7, but this version of polytask reads format 1. "
+        f"{model / 'polytask.json'}: has format 7, but this version of polytask reads format 2. "
         "It was written by polytask 9.1."
     )
 

@@ -1,5 +1,6 @@
 """Simple models of a task: what each kind gives, by hand and on the toy."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def found(folder: Path, task: str, rows: list[dict[str, object]]) -> dict[str, f
     data = "data:\n  rows: {train: rows.jsonl, dev: rows.jsonl, test: rows.jsonl}\n"
     file.write_text(f"{ENCODER}{data}tasks:\n  task: {task}\n", encoding="utf-8")
     task_of, splits, encoder = opened(file)
-    return {one.name: one.score for one in floors(task_of, splits, encoder)}
+    return {one.name: one.score for one in floors(task_of, splits, None, encoder)}
 
 
 def test_one_label_for_a_text(tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_the_most_frequent_label_of_each_word(tmp_path: Path) -> None:
 
     task, splits, encoder = opened(toy)
 
-    assert floors(task, splits, encoder) == [Floor("most frequent label", 1.0)]
+    assert floors(task, splits, None, encoder) == [Floor("most frequent label", 1.0)]
 
 
 @pytest.mark.parametrize("kind", ["parse, heads: heads, relations: relations", "lemma"])
@@ -122,3 +123,35 @@ def test_a_task_that_simple_models_cannot_do_has_none(kind: str, tmp_path: Path)
     task = f"{{kind: {kind}, data: rows, words: words}}"
 
     assert found(tmp_path, task, rows) == {}
+
+
+def test_texts_without_words_and_a_single_label_are_no_fault(tmp_path: Path) -> None:
+    rows = [{"text": text, "label": label} for text, label in (("😀", "a"), ("x", "b"))] * 3
+    assert found(tmp_path, "{kind: classify, data: rows, text: text, label: label}", rows)
+
+    rows = [{"text": "a lamp", "labels": ["one"]}, {"text": "a table", "labels": []}] * 3
+    task = "{kind: multilabel, data: rows, text: text, labels: labels}"
+    assert found(tmp_path, task, rows)["TF-IDF"] == 1.0
+
+
+def test_numbers_that_never_stand_together_are_learned_apart(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"text": f"{word} lamp", column: value, other: None}
+        for word, value in (("bad", 1.0), ("good", 3.0))
+        for column, other in (("one", "two"), ("two", "one"))
+    ] * 3
+    task = "{kind: regress, data: rows, text: text, value: [one, two]}"
+
+    assert found(tmp_path, task, rows)["TF-IDF"] > 0.9
+
+
+def test_train_of_one_label_alone_gives_none(tmp_path: Path) -> None:
+    rows = [{"text": "x y", "label": label} for label in "ab"] * 3
+    found(tmp_path, "{kind: classify, data: rows, text: text, label: label}", rows)
+    write_rows(tmp_path / "rare.jsonl", rows[:1])
+    file = tmp_path / "experiment.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("dev: rows", "dev: rare"), encoding="utf-8")
+    task, splits, encoder = opened(file)
+
+    assert floors(task, replace(splits, train=splits.dev), None, encoder) == []

@@ -8,13 +8,15 @@ import pytest
 from rich.console import Console
 
 from polytask import api
-from polytask.errors import ConfigError, Interrupted, RunError
+from polytask.config.experiment import dump_yaml
+from polytask.errors import ConfigError, Interrupted, MissingExtra, RunError
 from polytask.studies import compare as module
 from polytask.studies import runs
 from polytask.studies.comparison import Comparison, Effort, Row
 from polytask.studies.significance import Difference
 from polytask.studies.ways import TUNED, asked_for
-from toys import events, read_rows, write_rows, write_toy
+from polytask.training.mixed_precision import MixedPrecision
+from toys import events, notes, read_rows, write_rows, write_toy
 
 QUIET = Console(quiet=True)
 NAMES = ["intent", "items", "stars"]
@@ -92,28 +94,66 @@ def test_it_goes_on_where_it_was_stopped(
     assert "no verdict" in found.summary()[-1]
 
 
-def test_a_run_of_data_that_has_changed_since_is_made_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("split", "expected"),
+    [
+        (
+            "dev",
+            {
+                "alone/stars-1-epochs/seed1",
+                "alone/stars-up-to-3-epochs/seed1",
+                "together/seed1",
+            },
+        ),
+        ("test", set()),
+    ],
+)
+def test_a_run_of_data_that_has_changed_since_is_made_anew(
+    tmp_path: Path, split: str, expected: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     toy = write_toy(tmp_path / "data")
     options = {"seeds": 1, "out": tmp_path / "out", "overrides": SHORT, "console": QUIET}
-    api.compare(toy, **options)  # type: ignore[arg-type]
-    file = toy.parent / "reviews.test.jsonl"
+    before = api.compare(toy, **options)  # type: ignore[arg-type]
+    file = toy.parent / f"reviews.{split}.jsonl"
     write_rows(file, read_rows(file)[:-2])
-    trained: list[str] = []
+    trained: set[str] = set()
     own = runs.train_run
 
     def counted(path: Path, out: Path, **rest: object) -> object:
-        trained.append(str(out.relative_to(tmp_path / "out")))
+        trained.add(str(out.relative_to(tmp_path / "out")))
         return own(path, out, **rest)  # type: ignore[arg-type]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "train_run", counted)
-        api.compare(toy, **options)  # type: ignore[arg-type]
+    monkeypatch.setattr(runs, "train_run", counted)
+    after = api.compare(toy, **options)  # type: ignore[arg-type]
 
-    assert sorted(trained) == [
-        "alone/stars-1-epochs/seed1",
-        "alone/stars-up-to-3-epochs/seed1",
-        "together/seed1",
-    ]
+    assert trained == expected
+    if split == "test":
+        assert after.rows["stars"].together != before.rows["stars"].together
+
+
+def test_an_unfinished_run_of_data_that_has_changed_begins_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy = write_toy(tmp_path / "data")
+    planned = runs.Planned("one", toy, tmp_path / "run", ["checkpoints.every_steps=2"])
+    own = MixedPrecision.keep
+    done = [0]
+
+    def keep(self: MixedPrecision) -> None:
+        own(self)
+        done[0] += 1
+        if done[0] == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(MixedPrecision, "keep", keep)
+    with pytest.raises(KeyboardInterrupt):
+        runs.train_once(planned, QUIET)
+    file = toy.parent / "reviews.train.jsonl"
+    write_rows(file, read_rows(file)[:-2])
+
+    runs.train_once(planned, QUIET)
+
+    assert not any("Going on from step" in text for text in notes(tmp_path / "run"))
 
 
 def test_several_at_a_time_come_to_the_same(toy: Path, compared: Path, tmp_path: Path) -> None:
@@ -134,27 +174,55 @@ def test_several_at_a_time_come_to_the_same(toy: Path, compared: Path, tmp_path:
 
 def test_what_speaks_of_other_tasks_is_left_out_alone(tmp_path: Path) -> None:
     toy = write_toy(tmp_path)
+    again = "{kind: classify, data: messages, text: text, label: intent}"
     options = [
         "balancing={kind: static, weights: {intent: 2.0, stars: 0.5}}",
-        "mixing={kind: temperature, oversample: {intent: 0.5}}",
-        "tasks.items.reads=[intent]",
-        "tasks.items.text=text",
+        "mixing={kind: temperature, oversample: {again: 0.5}}",
+        f"tasks.again={again}",
+        "tasks.again.reads=[intent]",
+        "tasks.again.agrees_with=[intent]",
+        "tasks.again.auxiliary=false",
         "train.select=intent",
+        "train.max_steps=3",
     ]
-    options = [one for one in options if "items" not in one]
     experiment = module.read_experiment(toy, options)
+    file = tmp_path / "alone.yaml"
 
-    found = module._of_its_own(experiment, "intent")
+    file.write_text(dump_yaml(module._of_its_own(experiment, "again")), encoding="utf-8")
 
-    assert list(found["tasks"]) == ["intent"]  # type: ignore[call-overload]
-    assert found["mixing"] == {"kind": "proportional", "oversample": {"intent": 0.5}}
-    assert found["balancing"] == {"kind": "static"}
-    assert found["train"]["select"] == "mean"  # type: ignore[index]
+    [task] = (found := module.read_experiment(file)).tasks
+    assert (task.name, task.reads.tasks, task.agrees.tasks) == ("again", (), ())
+    assert list(found.data) == ["messages"]
+    assert found.oversample == {"again": 0.5}
+    assert (found.train.select, found.train.max_steps) == ("mean", None)
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_a_task_without_labels_is_told_before_anything_is_trained(
+    tmp_path: Path, split: str
+) -> None:
+    toy = write_toy(tmp_path)
+    file = tmp_path / f"reviews.{split}.jsonl"
+    write_rows(file, [{**row, "stars": None} for row in read_rows(file)])
+
+    with pytest.raises(RunError, match="task stars has no label there"):
+        api.compare(toy, out=tmp_path / "out", console=QUIET)
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_fault_of_one_of_several_at_a_time_is_told(toy: Path, tmp_path: Path) -> None:
+    missing = [*SHORT, "train.trackers=[wandb]"]
+    with pytest.raises(MissingExtra, match="wandb is not installed"):
+        api.compare(toy, seeds=3, jobs=2, out=tmp_path, overrides=missing, console=QUIET)
+    assert not (tmp_path / "together" / "seed3").exists()
 
 
 def test_what_cannot_be_compared_is_told(toy: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="seeds: expected at least 1"):
         api.compare(toy, seeds=0, out=tmp_path)
+    with pytest.raises(ConfigError, match="jobs: at least 1"):
+        api.compare(toy, jobs=0, out=tmp_path)
     with pytest.raises(ConfigError, match=r"train\.seed"):
         api.compare(toy, out=tmp_path, overrides=["train.seed=3"])
     with pytest.raises(RunError, match=r"data\.reviews: names no test split"):
@@ -185,7 +253,7 @@ def test_sentences_say_what_was_found_and_what_could_not_be_seen() -> None:
         "Of 3 tasks: helped 1, hurt 0, equivalent 1, no evidence 1 (equivalent: within 0.01)."
     )
     assert second == "Mean relative gain of sharing +5.40%; worst task b (-0.0200)."
-    assert "b 0.0639" in third
+    assert "b 0.0781" in third  # 0.02 (t(8) at 1 - 0.05 / 6 + t(8) at 0.8)
 
 
 def test_other_ways_of_sharing_stand_beside_static_weights_of_as_many_trials(

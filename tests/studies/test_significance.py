@@ -53,7 +53,7 @@ def test_where_seeds_are_all_alike_it_is_the_paired_test_of_groups_of_rows() -> 
 
     found = difference(*(sampled(np.tile(side, (3, 1))) for side in (one, other)))
 
-    of_groups = [side.reshape(-1, GROUPS).mean(0) for side in (one, other)]
+    of_groups = [side.reshape(GROUPS, -1).mean(1) for side in (one, other)]
     expected = ttest_rel(*of_groups)
     assert found.p_value == pytest.approx(expected.pvalue)
     assert found.freedom == GROUPS - 1
@@ -104,7 +104,7 @@ def test_verdicts_are_holms() -> None:
 def test_the_least_difference_to_be_seen_is_seen_four_times_in_five() -> None:
     found = Difference(0.0, 0.02, 8.0)
 
-    shifted = DRAW.standard_t(8, 20_000) * 0.02 + found.detectable
+    shifted = DRAW.standard_t(8, 20_000) * 0.02 + found.detectable()
     seen = [Difference(float(mean), 0.02, 8.0).p_value <= 0.05 for mean in shifted[:2000]]
     assert np.mean(seen) == pytest.approx(0.8, abs=0.03)
 
@@ -126,3 +126,14 @@ def test_the_mean_gain_is_relative_and_leaves_out_tasks_without_a_score() -> Non
     assert mean_gain([(0.6, 0.5), (0.4, 0.5), (0.3, 0.0)]) == pytest.approx(0.0)
     assert mean_gain([(-0.1, -0.2)]) == pytest.approx(0.5)
     assert math.isnan(mean_gain([]))
+
+
+def test_rows_of_one_text_are_left_out_together() -> None:
+    wrong = 0
+    for _ in range(200):
+        sides = [
+            sampled(np.tile(DRAW.normal(0, 1, 100).repeat(5), (3, 1)) + DRAW.normal(0, 0.1, (3, 1)))
+            for _ in range(2)
+        ]
+        wrong += difference(*sides).p_value <= 0.05
+    assert wrong <= 20

@@ -16,7 +16,7 @@ from polytask.data.dataset import Splits
 from polytask.errors import RunError
 from polytask.model import MultiTaskModel
 
-FORMAT = 1
+FORMAT = 2
 """Number of the layout of a model folder; a folder of another number does not load."""
 
 EXPERIMENT_FILE = "experiment.yaml"
@@ -36,15 +36,17 @@ def described(experiment: Experiment, data: Mapping[str, Splits]) -> str:
 
 
 def data_lines(data: Mapping[str, Splits]) -> list[str]:
-    """A line for each data set: how many records its splits have, and what tells their content."""
-    lines = []
-    for name, splits in data.items():
-        named = {"train": splits.train, "dev": splits.dev, "test": splits.test}
-        there = {split: records for split, records in named.items() if records is not None}
-        sizes = ", ".join(f"{len(records)} {split}" for split, records in there.items())
-        content = ", ".join(f"{split} {records.fingerprint}" for split, records in there.items())
-        lines.append(f"# data {name}: {sizes} records; content of {content}")
-    return lines
+    """A line for each split: how many records it has, and what tells their content."""
+    return [
+        f"# data {name}, {split}: {len(records)} records, content {records.fingerprint}"
+        for name, splits in data.items()
+        for split, records in (
+            ("train", splits.train),
+            ("dev", splits.dev),
+            ("test", splits.test),
+        )
+        if records is not None
+    ]
 
 
 def save_model(folder: Path, model: MultiTaskModel, experiment: Experiment) -> None:

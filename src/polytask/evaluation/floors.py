@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.sparse import csr_matrix, hstack
+from scipy.sparse import csr_matrix, hstack, issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -17,6 +17,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
 from polytask.build import task_records
+from polytask.data.cleaning import Cleaning
 from polytask.data.dataset import Splits
 from polytask.data.feed import LiveRows
 from polytask.data.records import Records
@@ -61,31 +62,39 @@ class _Part:
     golds: Sequence[object]
 
 
-def floors(task: Task, splits: Splits, encoder: Encoder | None) -> list[Floor]:
+def floors(
+    task: Task, splits: Splits, cleaning: Cleaning | None, encoder: Encoder | None
+) -> list[Floor]:
     """Simple models of a task, trained on train, chosen on dev, scored on test.
 
     TF-IDF over words, or over one and two characters of Chinese and Japanese, with logistic or
     ridge regression; the most frequent label of each word; and of an `encoder` that is not trained
     for the task, unless that is None, the nearest neighbour, the cosine of a pair, and a linear
-    probe of mean states. Nothing for tasks that these cannot do. The head must know its labels.
+    probe of mean states. Nothing for tasks that these cannot do, nor where train has one label
+    alone, or dev no score. The head must know its labels.
     """
     plain = task.head.plain
     if plain is None or splits.test is None:
         return []
-    train, dev, test = (_read(task, one) for one in (splits.train, splits.dev, splits.test))
+    train, dev, test = (
+        _read(task, one, cleaning) for one in (splits.train, splits.dev, splits.test)
+    )
     if not train.golds or not dev.golds or not test.golds:
         return []
     if plain.shape == "words":
         return [Floor("most frequent label", _of_words(task.head, plain, train, test))]
-    found = [Floor("TF-IDF", _best(task.head, plain, _tfidf(train.texts), (train, dev, test)))]
+    if not _can_be_learned(plain, np.array([plain.value(gold) for gold in train.golds])):
+        return []
+    features: dict[str, Features] = {"TF-IDF": _tfidf(train.texts)}
     if encoder is not None:
-        states = _states(encoder)
-        score = _best(task.head, plain, states, (train, dev, test), has_neighbours=True)
-        found.append(Floor("untrained encoder", score))
-    return found
+        features["untrained encoder"] = _states(encoder)
+    scores = {
+        name: _best(task.head, plain, made, (train, dev, test)) for name, made in features.items()
+    }
+    return [Floor(name, score) for name, score in scores.items() if math.isfinite(score)]
 
 
-def _read(task: Task, records: Records) -> _Part:
+def _read(task: Task, records: Records, cleaning: Cleaning | None) -> _Part:
     texts: list[Segments] = []
     words: list[list[str]] = []
     golds: list[object] = []
@@ -93,11 +102,18 @@ def _read(task: Task, records: Records) -> _Part:
         gold = task.head.gold(record)
         if gold is None:
             continue
-        segments = [part for row in task.head.view.rows(record, None) for part in row]
+        segments = [part for row in task.head.view.rows(record, cleaning) for part in row]
         texts.append(tuple(one if isinstance(one, str) else " ".join(one) for one in segments))
         words.append([] if isinstance(segments[0], str) else list(segments[0]))
         golds.append(gold)
     return _Part(texts, words, golds)
+
+
+def _can_be_learned(plain: Plain, values: np.ndarray) -> bool:
+    """Whether there are two labels, or each number is somewhere."""
+    if plain.shape == "numbers":
+        return not np.isnan(values).all(axis=0).any()
+    return plain.shape != "label" or len(set(values.tolist())) > 1
 
 
 def _of_words(head: Head, plain: Plain, train: _Part, test: _Part) -> float:
@@ -120,19 +136,17 @@ def _best(
     plain: Plain,
     features: Features,
     parts: tuple[_Part, _Part, _Part],
-    *,
-    has_neighbours: bool = False,
 ) -> float:
     """The score on test of the model that is best on dev; nan counts as the least."""
     train, dev, test = parts
     inputs, to_choose, to_score = (features(part.texts) for part in parts)
     values = np.array([plain.value(gold) for gold in train.golds])
     best: tuple[float, Callable[[], float]] = (-math.inf, lambda: math.nan)
-    for columns, model in _models(plain, inputs.shape[1], len(train.texts[0]), has_neighbours):
+    for columns, model in _models(plain, inputs, len(train.texts[0])):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             warnings.simplefilter("ignore", UserWarning)  # a label that train never has
-            _fit(model, inputs[:, columns], values)
+            model.fit(inputs[:, columns], values)
 
         def score(part: _Part, rows: Matrix, model: _Model = model, at: slice = columns) -> float:
             answers = [plain.answer(one) for one in _said(plain, model, rows[:, at])]
@@ -150,10 +164,9 @@ def _best(
     return best[1]()
 
 
-def _models(
-    plain: Plain, width: int, num_segments: int, has_neighbours: bool
-) -> Iterator[tuple[slice, _Model]]:
+def _models(plain: Plain, inputs: Matrix, num_segments: int) -> Iterator[tuple[slice, _Model]]:
     """Models with the columns that they see; the last column of a pair is its cosine."""
+    width = inputs.shape[1]
     everything = slice(0, width)
     for strength in STRENGTHS:
         logistic = LogisticRegression(C=strength, max_iter=1000)
@@ -162,29 +175,35 @@ def _models(
             {
                 "label": logistic,
                 "labels": OneVsRestClassifier(logistic),
-                "numbers": Ridge(alpha=1 / strength),
+                "numbers": _Numbers(1 / strength),
             }[plain.shape],
         )
-    if has_neighbours and plain.shape == "label":
+    if plain.shape == "label" and not issparse(inputs):
         yield everything, KNeighborsClassifier(1, metric="cosine")
     if num_segments == 2 and plain.shape == "numbers":
-        yield slice(width - 1, width), Ridge(alpha=1e-6)
+        yield slice(width - 1, width), _Numbers(1e-6)
 
 
-def _fit(model: _Model, inputs: Matrix, values: np.ndarray) -> None:
-    if values.dtype.kind == "f":
-        known = ~np.isnan(values).any(axis=1)
-        inputs, values = inputs[known], values[known]
-    model.fit(inputs, values)
+class _Numbers:
+    """A ridge regression for each number, on the rows that have it."""
+
+    def __init__(self, alpha: float) -> None:
+        self._alpha = alpha
+
+    def fit(self, inputs: Matrix, values: np.ndarray) -> None:
+        self._models = []
+        for column in values.T:
+            known = ~np.isnan(column)
+            self._models.append(Ridge(alpha=self._alpha).fit(inputs[known], column[known]))
+
+    def predict(self, inputs: Matrix) -> np.ndarray:
+        return np.stack([model.predict(inputs) for model in self._models], axis=1)
 
 
 def _said(plain: Plain, model: Any, inputs: Matrix) -> list[Any]:
     if plain.shape == "labels":
-        return list(model.predict_proba(inputs).tolist())
-    found = model.predict(inputs).tolist()
-    if plain.shape == "numbers":
-        return [one if isinstance(one, list) else [one] for one in found]
-    return list(found)
+        return list(model.predict_proba(inputs)[:, -len(model.estimators_) :].tolist())
+    return list(model.predict(inputs).tolist())
 
 
 def _tfidf(train: Sequence[Segments]) -> Features:
@@ -193,7 +212,11 @@ def _tfidf(train: Sequence[Segments]) -> Features:
     if num_chinese > _MOSTLY * sum(map(len, texts)):
         vectoriser = TfidfVectorizer(analyzer="char", ngram_range=(1, 2))
     else:
-        vectoriser = TfidfVectorizer(sublinear_tf=True)
+        words = re.compile(r"\b\w\w+\b")
+        has_words = any(words.search(text) for text in texts)
+        vectoriser = TfidfVectorizer(
+            sublinear_tf=True, token_pattern=words.pattern if has_words else r"\S"
+        )
     vectoriser.fit(texts)
 
     def features(texts: Sequence[Segments]) -> Matrix:

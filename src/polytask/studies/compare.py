@@ -11,7 +11,7 @@ from typing import cast
 
 from rich.console import Console
 
-from polytask.build import Experiment, fit_heads, load_data, read_experiment
+from polytask.build import Experiment, fit_heads, load_data, read_experiment, task_records
 from polytask.config.experiment import dump_yaml
 from polytask.data.tables import default_cache
 from polytask.errors import ConfigError, RunError
@@ -112,6 +112,8 @@ def run_compare(study: Study, margin: float) -> Comparison:
     """
     if study.seeds < 1:
         raise ConfigError(f"seeds: expected at least 1, got {study.seeds}")
+    if study.jobs < 1 or not margin >= 0:
+        raise ConfigError(f"jobs: at least 1, margin: at least 0; got {study.jobs} and {margin}")
     if any(one.partition("=")[0].strip() == "train.seed" for one in study.overrides):
         raise ConfigError("train.seed: each model is trained with every seed; say `seeds`")
     experiment = read_experiment(study.path, study.overrides)
@@ -120,7 +122,9 @@ def run_compare(study: Study, margin: float) -> Comparison:
     study.console.rule("test")
     chosen = {task: _best(lengths, [task]) for task, lengths in alone.items()}
     own = {task: judge(alone[task][chosen[task]], [task])[task].sample for task in tasks}
-    judged, simple = judge(joint, tasks), _floors(experiment, tasks)
+    judged = judge(joint, tasks)
+    study.console.rule("floors")
+    simple = _floors(experiment, tasks)
     rows = {
         task: Row(
             metric=judged[task].metric,
@@ -138,7 +142,7 @@ def run_compare(study: Study, margin: float) -> Comparison:
         "alone": [alone[task][chosen[task]][0].run.model for task in tasks],
     }
     ways = {name: _way(trials, own) for name, trials in others.items()}
-    found = Comparison(rows, _effort(joint), costs(models), study.seeds, margin, ways)
+    found = Comparison(rows, _effort(joint), costs(models, tasks), study.seeds, margin, ways)
     with writing(study.out):
         write_synced(study.out / "compare.json", found.as_json())
         write_synced(study.out / "compare.md", found.markdown())
@@ -174,9 +178,17 @@ def _compared(experiment: Experiment) -> list[str]:
     if len(experiment.tasks) < 2:
         raise ConfigError("tasks: there is one alone, so nothing is shared to compare")
     data = load_data(experiment, cache=default_cache())
+    fit_heads(experiment, data, _say_nothing)
     for task in tasks:
-        if data[task.data].test is None:
+        splits = data[task.data]
+        if splits.test is None:
             raise RunError(f"data.{task.data}: names no test split to compare on")
+        for records in (splits.dev, splits.test):
+            if all(task.head.gold(record) is None for record in task_records(task, records)):
+                raise RunError(
+                    f"{records.path}: task {task.name} has no label there to compare by. "
+                    f"Label some rows, or say `auxiliary: true` to leave {task.name} out."
+                )
     return [task.name for task in tasks]
 
 
@@ -243,7 +255,7 @@ def _floors(experiment: Experiment, tasks: Sequence[str]) -> dict[str, list[Floo
         encoder = source.create(lambda: iter(()), base=experiment.base, note=_say_nothing)
         encoder.to(choose_device(experiment.train.device))
     return {
-        task.name: floors(task, data[task.data], encoder)
+        task.name: floors(task, data[task.data], experiment.data[task.data].clean, encoder)
         for task in experiment.tasks
         if task.name in tasks
     }

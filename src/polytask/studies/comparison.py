@@ -102,14 +102,14 @@ class Comparison:
         if self.seeds == 1:
             return [*lines, "One seed shows nothing of how seeds differ, so there is no verdict."]
         unseen = [
-            f"{name} {row.difference.detectable:.4f}"
+            f"{name} {row.difference.detectable(len(found)):.4f}"
             for name, row in self.rows.items()
             if found[name] == "no evidence"
         ]
         if unseen:
             lines.append(
-                f"With {self.seeds} seeds and these test sets, differences smaller than these "
-                f"would mostly not be seen: {', '.join(unseen)}."
+                f"With {self.seeds} seeds and these test sets, differences of this size would be "
+                f"seen four times in five, smaller ones less often: {', '.join(unseen)}."
             )
         return lines
 
@@ -154,7 +154,7 @@ class Comparison:
                 "difference": row.difference.mean,
                 "interval": row.difference.interval(),
                 "p_value": row.difference.p_value,
-                "detectable": row.difference.detectable,
+                "detectable": row.difference.detectable(len(found)),
                 "verdict": found[name],
             }
             for name, row in self.rows.items()

@@ -33,9 +33,12 @@ class Cost:
     milliseconds: float
 
 
-def costs(sides: Mapping[str, Sequence[Path]]) -> dict[str, Cost]:
-    """By side, of the models in these folders; times are medians of rounds, the sides in turn."""
-    askers = {side: [_asker(folder) for folder in folders] for side, folders in sides.items()}
+def costs(sides: Mapping[str, Sequence[Path]], tasks: Sequence[str]) -> dict[str, Cost]:
+    """By side, of the models in these folders, asked for these tasks.
+
+    Times are medians of rounds, the sides in turn.
+    """
+    askers = {side: [_asker(one, tasks) for one in folders] for side, folders in sides.items()}
     seconds: dict[str, list[float]] = {side: [] for side in sides}
     for _ in range(1 + _ROUNDS):
         for side, some in askers.items():
@@ -50,15 +53,18 @@ def costs(sides: Mapping[str, Sequence[Path]]) -> dict[str, Cost]:
     }
 
 
-def _asker(folder: Path) -> Callable[[], float]:
-    """What asks a model all that it can answer; gives the seconds for one text of each data set."""
+def _asker(folder: Path, asked: Sequence[str]) -> Callable[[], float]:
+    """What asks a model for tasks; gives the seconds for one text of each data set they read."""
     model, experiment = open_model(folder)
     model.to(choose_device(experiment.train.device))
     feeds = _feeds(model, experiment)
 
     def ask() -> float:
         total = 0.0
-        for name, tasks in experiment.tasks_by_feed().items():
+        for name, every in experiment.tasks_by_feed().items():
+            tasks = [task for task in every if task.name in asked]
+            if not tasks:
+                continue
             started = time.perf_counter()
             predict(model, feeds[name], tasks)
             total += (time.perf_counter() - started) / len(feeds[name].lengths)

@@ -5,11 +5,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import numpy as np
 
-from polytask.build import task_records
+from polytask.build import load_data, read_experiment, task_records
+from polytask.data.tables import default_cache
 from polytask.evaluation.score import TaskResult
 from polytask.studies.runs import Planned
 from polytask.studies.significance import Sample, in_parts
@@ -27,28 +28,47 @@ class Judged:
 
 
 def judge(runs: Sequence[Planned], tasks: Sequence[str]) -> dict[str, Judged]:
-    """By task. What was scored before, for the model that is there, is used again.
+    """By task. What was scored before, for this model and these rows, is used again.
 
     A headline without a value, such as the correlation of constant answers, counts as 0.
     """
+    models: dict[str, list[tuple[float, Sequence[float]]]] = {task: [] for task in tasks}
+    metrics: dict[str, str] = {}
     for one in runs:
-        if not all(_file(one, task).is_file() for task in tasks):
-            _score(one, tasks)
-    found = {}
-    for task in tasks:
-        read = [json.loads(_file(one, task).read_text(encoding="utf-8")) for one in runs]
-        parts = [(held["score"], held["without_a_group"]) for held in read]
-        found[task] = Judged(cast(str, read[0]["metric"]), Sample.of(parts))
-    return found
+        rows = _test_rows(one)
+        if any(_read(one, task, rows) is None for task in tasks):
+            _score(one, tasks, rows)
+        for task in tasks:
+            held = _read(one, task, rows)
+            assert held is not None  # noqa: S101
+            models[task].append((held["score"], held["without_a_group"]))
+            metrics[task] = held["metric"]
+    return {task: Judged(metrics[task], Sample.of(models[task])) for task in tasks}
 
 
-def _score(planned: Planned, tasks: Sequence[str]) -> None:
+def _test_rows(planned: Planned) -> Mapping[str, str]:
+    """By task, what tells the content of its test rows."""
+    experiment = read_experiment(planned.path, planned.overrides)
+    data = load_data(experiment, cache=default_cache())
+    tests = {task.name: data[task.data].test for task in experiment.tasks}
+    return {task: test.fingerprint for task, test in tests.items() if test is not None}
+
+
+def _read(planned: Planned, task: str, rows: Mapping[str, str]) -> dict[str, Any] | None:
+    file = _file(planned, task)
+    if not file.is_file():
+        return None
+    held: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return held if held["rows"] == rows[task] else None
+
+
+def _score(planned: Planned, tasks: Sequence[str], rows: Mapping[str, str]) -> None:
     scored = score_run(planned.run, "test")
     for task in scored.experiment.tasks:
         if task.name in tasks:
-            text = json.dumps(_parts(task, scored.results[task.name]))
+            parts = {"rows": rows[task.name], **_parts(task, scored.results[task.name])}
             with writing(planned.folder):
-                write_synced(_file(planned, task.name), text)
+                write_synced(_file(planned, task.name), json.dumps(parts))
 
 
 def _parts(task: Task, result: TaskResult) -> Mapping[str, object]:

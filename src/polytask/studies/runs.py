@@ -3,7 +3,7 @@
 import io
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from polytask.build import EXPERIMENT_FILE, Experiment, data_lines, load_data, read_experiment
 from polytask.data.tables import default_cache
-from polytask.errors import RunError
+from polytask.errors import Interrupted, RunError
 from polytask.training.folder import RunFolder
 from polytask.training.precision import settle_device
 from polytask.training.results import read_metrics
@@ -40,43 +40,53 @@ class Planned:
 def train_once(planned: Planned, console: Console) -> None:
     """Trains, or goes on, unless a finished run of this experiment on this data is there.
 
-    A finished run of data that has changed since is made anew. Raises RunError if the folder holds
-    a run of another experiment, TrainingError if the run diverges, Interrupted after Ctrl-C.
+    A run whose train or dev data has changed since is made anew. Raises RunError if the folder
+    holds a run of another experiment, TrainingError if the run diverges, Interrupted after Ctrl-C.
     """
     experiment = read_experiment(planned.path, planned.overrides)
     settle_device(experiment)
     status = planned.run.status(experiment.plain)
     if status is None and planned.folder.exists() and any(planned.folder.iterdir()):
         raise RunError(f"{planned.folder}: holds a run of another experiment. Use another --out.")
-    is_finished = status == "finished"
-    if is_finished and _is_of_this_data(planned.run, experiment):
-        return
-    train_run(
-        planned.path,
-        planned.folder,
-        overrides=planned.overrides,
-        overwrite=is_finished,
-        console=console,
-    )
+    has_changed = status is not None and not _is_of_this_data(planned.run, experiment)
+    if has_changed:
+        console.print(f"{planned.folder}: the data has changed since: trained anew", markup=False)
+    if has_changed or status != "finished":
+        train_run(
+            planned.path,
+            planned.folder,
+            overrides=planned.overrides,
+            overwrite=has_changed,
+            console=console,
+        )
 
 
 def train_all(planned: Sequence[Planned], *, jobs: int, console: Console) -> None:
-    """Trains each once, `jobs` at a time, each with its share of the processors."""
+    """Trains each once, `jobs` at a time, each with its share of the processors.
+
+    What `train_once` raises ends it when the runs that were begun have ended; none is begun then.
+    """
     if jobs == 1:
         for number, one in enumerate(planned, 1):
             console.rule(escape(f"{number} of {len(planned)}: {one.name}"))
             train_once(one, console)
         return
     threads = max((os.cpu_count() or 1) // jobs, 1)
+    waiting, number = list(planned), 0
+    running: dict[Future[None], Planned] = {}
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        waiting = [pool.submit(_train_in_silence, one, threads) for one in planned]
         try:
-            for number, (one, found) in enumerate(zip(planned, waiting, strict=True), 1):
-                found.result()
-                console.print(escape(f"{number} of {len(planned)}: {one.name}"))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    one = waiting.pop(0)
+                    running[pool.submit(_train_in_silence, one, threads)] = one
+                for done in wait(running, return_when=FIRST_COMPLETED).done:
+                    number += 1
+                    name = running.pop(done).name
+                    done.result()
+                    console.print(escape(f"{number} of {len(planned)}: {name}"))
+        except KeyboardInterrupt:
+            raise Interrupted("Stopped.") from None
 
 
 def _train_in_silence(planned: Planned, threads: int) -> None:
@@ -88,7 +98,11 @@ def _is_of_this_data(run: RunFolder, experiment: Experiment) -> bool:
     file = run.path / EXPERIMENT_FILE
     before = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     now = data_lines(load_data(experiment, cache=default_cache()))
-    return [line for line in before if line.startswith("# data ")] == now
+    return _trained_on(before) == _trained_on(now)
+
+
+def _trained_on(lines: Sequence[str]) -> list[str]:
+    return [line for line in lines if line.startswith("# data ") and ", test: " not in line]
 
 
 def dev_headlines(run: RunFolder) -> dict[str, float]:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import t
 
 GROUPS = 50
-"""Groups that the rows of a test set are dealt to."""
+"""Stretches that the rows of a test set are parted into."""
 ALPHA = 0.05
 """How often a verdict may be wrong where there is no difference."""
 _POWER = 0.8
@@ -36,11 +36,13 @@ class Sample:
 def in_parts(score: Callable[[np.ndarray], float], num_rows: int) -> tuple[float, list[float]]:
     """The score on all rows, and those without one group each; `score` takes places of rows.
 
-    Rows are dealt to groups in turn, so that neighbours, which may be alike, part.
+    A group is a stretch of rows, so that neighbours, such as sentences of one text, stay together:
+    what depends on each other must be left out together for a jackknife to be right.
     """
     places = np.arange(num_rows)
     num_groups = min(GROUPS, num_rows)
-    without = [score(places[places % num_groups != group]) for group in range(num_groups)]
+    groups = places * num_groups // num_rows
+    without = [score(places[groups != group]) for group in range(num_groups)]
     return score(places), without
 
 
@@ -74,10 +76,10 @@ class Difference:
         lowest, highest = self.interval(1 - 2 * ALPHA)
         return -margin < lowest and highest < margin
 
-    @property
-    def detectable(self) -> float:
-        """The least difference that would be seen in four of five comparisons like this one."""
-        factors = t.ppf(1 - ALPHA / 2, self.freedom) + t.ppf(_POWER, self.freedom)
+    def detectable(self, num_tasks: int = 1) -> float:
+        """The difference that would be seen in four of five comparisons, the first of so many."""
+        alpha = ALPHA / num_tasks
+        factors = t.ppf(1 - alpha / 2, self.freedom) + t.ppf(_POWER, self.freedom)
         return float(factors) * self.error
 
 
@@ -120,9 +122,11 @@ def _of_seed_and_row(side: Sample) -> float:
 
 
 def verdicts(differences: Mapping[str, Difference], margin: float) -> dict[str, Verdict]:
-    """By task; that any of them is wrong where nothing differs has a chance of at most 5 %.
+    """By task. That any is called helped or hurt where nothing differs has a chance of 5 %.
 
-    Source: Holm, "A Simple Sequentially Rejective Multiple Test Procedure" (1979).
+    A difference that is not chance is named as such even if it is within the margin; what is called
+    equivalent is tested for each task by itself. Source: Holm, "A Simple Sequentially Rejective
+    Multiple Test Procedure" (1979).
     """
     ordered = sorted(differences, key=lambda name: differences[name].p_value)
     found: dict[str, Verdict] = {}

@@ -44,7 +44,8 @@ def restore(loop: Loop, snapshot: Snapshot) -> None:
     loop.position = Position(**cast(dict[str, float], snapshot.values["position"]))  # type: ignore[arg-type]
     loop.experiment.mixer.load_state_dict(cast(dict[str, object], snapshot.values["mixer"]))
     loop.experiment.balancer.load_state_dict(cast(dict[str, object], snapshot.values["balancer"]))
-    loop.mixed.load_state_dict(cast(dict[str, object], snapshot.values["mixed_precision"]))
+    if mixed := snapshot.values.get("mixed_precision"):
+        loop.mixed.load_state_dict(cast(dict[str, object], mixed))
 
 
 def restore_weights(loop: Loop, snapshot: Snapshot) -> None:
