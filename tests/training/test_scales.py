@@ -3,16 +3,30 @@ from pathlib import Path
 import pytest
 import torch
 
+from polytask.training.loop import Loop
 from polytask.training.random import random_state
 from polytask.training.scales import gradient_sizes, scale_warning
 from toys import notes, toy_loop, train_toy
+
+
+def sizes(loop: Loop) -> dict[str, float]:
+    tasks = loop.experiment.tasks_by_feed()
+    return gradient_sizes(loop.model, loop._batches.feeds, tasks, loop.mixed)
+
+
+def test_fp16_does_not_change_them(toy: Path) -> None:
+    options = ("encoder.dropout=0.0", "tasks.stars.dropout=0.0")
+
+    assert sizes(toy_loop(toy, *options, "train.precision=fp16")) == pytest.approx(
+        sizes(toy_loop(toy, *options)), rel=1e-3
+    )
 
 
 def test_a_task_is_as_strong_as_its_gradient_on_the_encoder(toy: Path) -> None:
     loop = toy_loop(toy, "encoder.dropout=0.0", "tasks.stars.dropout=0.0")
     before = random_state(torch.device("cpu"))
 
-    found = gradient_sizes(loop.model, loop._batches.feeds, loop.experiment.tasks_by_feed())
+    found = sizes(loop)
 
     assert set(found) == {"intent", "items", "stars"}
     assert min(found.values()) > 0
@@ -21,7 +35,7 @@ def test_a_task_is_as_strong_as_its_gradient_on_the_encoder(toy: Path) -> None:
     with torch.no_grad():
         for parameter in loop.model.head("stars").parameters():
             parameter *= 3
-    again = gradient_sizes(loop.model, loop._batches.feeds, loop.experiment.tasks_by_feed())
+    again = sizes(loop)
     assert again["stars"] > 2 * found["stars"]
 
 

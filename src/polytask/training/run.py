@@ -208,7 +208,7 @@ class _Session:
         for told in loop.notes:
             note(told)
         if not sharding.is_sharded(model.encoder):
-            sizes = gradient_sizes(model, train, self.experiment.tasks_by_feed())
+            sizes = gradient_sizes(model, train, self.experiment.tasks_by_feed(), loop.mixed)
             if unequal := scale_warning(sizes):
                 note(unequal)
         torch.manual_seed(self.experiment.train.seed + place())

@@ -9,6 +9,7 @@ import torch
 from polytask.data.feed import Feed
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task, make_pass
+from polytask.training.mixed_precision import MixedPrecision
 from polytask.training.random import random_state, set_random_state
 
 _RECORDS = 16
@@ -34,11 +35,15 @@ def scale_warning(sizes: Mapping[str, float]) -> str | None:
 
 
 def gradient_sizes(
-    model: MultiTaskModel, feeds: Mapping[str, Feed], tasks: Mapping[str, Sequence[Task]]
+    model: MultiTaskModel,
+    feeds: Mapping[str, Feed],
+    tasks: Mapping[str, Sequence[Task]],
+    mixed: MixedPrecision,
 ) -> dict[str, float]:
     """The length of the gradient on the encoder of each task's mean loss over a few records.
 
-    Generators stand afterwards where they stood before.
+    mixed: that of the model, whose parameters expect losses to be scaled. Generators stand
+    afterwards where they stood before.
     """
     device = next(model.parameters()).device
     before = random_state(device)
@@ -57,7 +62,7 @@ def gradient_sizes(
             num = task.head.count(targets)
             if not num:
                 continue
-            loss = task.head.loss(logits[task.name], targets) / num
+            loss = mixed.scaled(task.head.loss(logits[task.name], targets) / num)
             gradients = torch.autograd.grad(loss, shared, retain_graph=True, allow_unused=True)
             squares = [float(one.float().pow(2).sum()) for one in gradients if one is not None]
             found[task.name] = math.sqrt(math.fsum(squares))
