@@ -129,7 +129,7 @@ class Comparison:
 
     def markdown(self) -> str:
         """The same for a file."""
-        parts = ["\n".join(self.summary())]
+        parts = ["\n\n".join(self.summary())]
         for title, heads, rows, num_words in self._tables():
             rule = ["---"] * num_words + ["---:"] * (len(heads) - num_words)
             lines = [f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows)]
