@@ -21,6 +21,7 @@ from polytask.build import (
 from polytask.config.experiment import json_schema
 from polytask.data.tables import default_cache
 from polytask.errors import RunError
+from polytask.evaluation.calibration import Calibration
 from polytask.evaluation.check import Check, check_experiment
 from polytask.evaluation.score import TaskResult
 from polytask.heads import Scores
@@ -43,20 +44,24 @@ SAMPLES = ("english", "chinese")
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Scores of all tasks of a run on one split; `unseen` leaves out texts that train holds too."""
+    """Scores of all tasks of a run on one split; `unseen` leaves out texts that train holds too.
+
+    `calibration` tells, of tasks that state probabilities, how true these are.
+    """
 
     split: str
     scores: Mapping[str, Scores]
     unseen: Mapping[str, Scores]
+    calibration: Mapping[str, Calibration]
 
     def table(self) -> Table:
         """One row a task, for a terminal."""
-        return scores_table(f"Scores on {self.split}", self.scores, self.unseen)
+        return scores_table(f"Scores on {self.split}", self.scores, self.unseen, self.calibration)
 
     def to_json(self) -> dict[str, object]:
         """The same as plain values, as `metrics.json` holds them under the name of the split."""
         return {
-            task: scores_entry(scores, self.unseen.get(task))
+            task: scores_entry(scores, self.unseen.get(task), self.calibration.get(task))
             for task, scores in self.scores.items()
         }
 
@@ -257,6 +262,7 @@ def _evaluation(split: str, results: Mapping[str, TaskResult]) -> Evaluation:
         split,
         {task: result.scores for task, result in results.items()},
         {task: result.unseen for task, result in results.items() if result.unseen is not None},
+        {task: told for task, result in results.items() if (told := result.calibration)},
     )
 
 

@@ -88,7 +88,10 @@ def test_a_script_that_does_not_fit_a_word_gives_way_to_the_next() -> None:
 
     (found,) = head.decode(logits, [record], inputs_of(head, record, max_tokens=8))
 
-    assert found == {"lemmas": ["print", "ox"], "words": ["Printing", "ox"]}
+    assert found["lemmas"] == ["print", "ox"]
+    assert found["words"] == ["Printing", "ox"]
+    first, second = torch.tensor([5.0, 1.0]).softmax(0).tolist()
+    assert found["probabilities"] == pytest.approx([first, second], abs=1e-6)
 
 
 def test_a_cut_word_has_no_lemma_and_counts_as_wrong() -> None:

@@ -35,6 +35,17 @@ def predict(head: Tag, record: Record, *tags: str) -> Prediction:
     return head.decode(logits, [record], inputs_of(head, record, max_tokens=16))[0]
 
 
+def span(label: str, text: str, start: int, probability: float) -> Prediction:
+    """What a span of the text with this probability looks like, to four digits."""
+    return {
+        "label": label,
+        "text": text,
+        "start": start,
+        "end": start + len(text),
+        "probability": probability,
+    }
+
+
 def test_bio_labels_spell_spans_and_bring_the_labels_they_imply() -> None:
     records: list[Record] = [{"words": ["a", "b"], "tags": ["I-x", "I-x"]}, *PLACES]
 
@@ -55,6 +66,7 @@ def test_other_labels_are_plain() -> None:
     assert (head.each[0].has_spans, head.headline) == (False, "accuracy")
     assert predict(head, {"words": ["a", "dog"]}, "DET", "NOUN") == {
         "tags": ["DET", "NOUN"],
+        "probabilities": [0.999955, 0.999955],
         "words": ["a", "dog"],
     }
 
@@ -155,8 +167,9 @@ def test_spans_are_given_in_characters_of_the_joined_words() -> None:
 
     assert prediction == {
         "tags": ["O", "B-place", "I-place"],
+        "probabilities": [0.999864, 0.999864, 0.999864],
         "words": ["in", "New", "York"],
-        "spans": [{"label": "place", "text": "New York", "start": 3, "end": 11}],
+        "spans": [span("place", "New York", 3, 0.999728)],
     }
 
 
@@ -167,8 +180,8 @@ def test_spans_of_raw_text_are_given_in_its_own_characters() -> None:
 
     assert prediction["words"] == ["In", "New", "York", ",", "Ann"]
     assert prediction["spans"] == [
-        {"label": "place", "text": "New   York", "start": 6, "end": 16},
-        {"label": "who", "text": "Ann", "start": 18, "end": 21},
+        span("place", "New   York", 6, 0.999728),
+        span("who", "Ann", 18, 0.999864),
     ]
     assert text[6:16] == "New   York"
 
@@ -179,13 +192,13 @@ def test_spans_of_chinese_text_have_no_spaces_put_in() -> None:
     prediction = predict(fitted(), {"words": text}, "O", "O", "B-place", "I-place", "O")
 
     assert prediction["words"] == ["我", "爱", "北", "京", "👍🏽"]
-    assert prediction["spans"] == [{"label": "place", "text": "北京", "start": 2, "end": 4}]
+    assert prediction["spans"] == [span("place", "北京", 2, 0.999728)]
 
 
 def test_an_inside_tag_that_continues_nothing_begins_a_span_without_a_crf() -> None:
     prediction = predict(fitted(), PLACES[0], "O", "I-place", "I-place")
 
-    assert prediction["spans"] == [{"label": "place", "text": "New York", "start": 3, "end": 11}]
+    assert prediction["spans"] == [span("place", "New York", 3, 0.999728)]
 
 
 def test_a_crf_never_predicts_an_inside_tag_that_continues_nothing() -> None:
@@ -260,7 +273,7 @@ def test_several_columns_are_answered_and_scored_by_column() -> None:
     (found,) = head.decode(logits, COLUMNS[:1], inputs_of(head, *COLUMNS[:1]))
 
     assert found["tags"] == {"pos": ["V", "N", "V"], "place": ["O", "B-x", "I-x"]}
-    assert found["spans"] == {"place": [{"label": "x", "text": "New York", "start": 4, "end": 12}]}
+    assert found["spans"] == {"place": [span("x", "New York", 4, 0.999818)]}
     gold = [head.gold(COLUMNS[0]), {"pos": ["V", "N", "V"], "place": None}]
     scores = head.score(gold, [found, found])
     assert scores.headline == ("accuracy", pytest.approx((5 / 6 + 1) / 2))

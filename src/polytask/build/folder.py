@@ -16,7 +16,7 @@ from polytask.data.dataset import Splits
 from polytask.errors import RunError
 from polytask.model import MultiTaskModel
 
-FORMAT = 2
+FORMAT = 3
 """Number of the layout of a model folder; a folder of another number does not load."""
 
 EXPERIMENT_FILE = "experiment.yaml"

@@ -1,20 +1,23 @@
 """The batch loop that everyone uses: predictions of every task for records of a feed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from polytask.data.batching import by_length, pad
+from polytask.data.batching import Part, by_length, pad
 from polytask.data.feed import RowSource
 from polytask.data.records import Indices
 from polytask.data.windows import gather, whole_texts
 from polytask.encoders import Encoder
-from polytask.heads import Prediction, pool_mean
+from polytask.heads import Decode, Prediction, pool_mean
 from polytask.model import MultiTaskModel
 from polytask.processes import gathered, share
 from polytask.tasks import Task, make_pass
+
+Name = TypeVar("Name")
 
 BATCH_TOKENS = 4096
 """Padded tokens of a pass at prediction: one fixed number, so that results repeat exactly."""
@@ -27,28 +30,40 @@ def predict(
 
     While several processes train, each computes its share of the batches and all get everything.
     """
+    return decoded(model, source, tasks, {task.name: (task, task.head.decode) for task in tasks})
+
+
+def decoded(
+    model: MultiTaskModel,
+    source: RowSource,
+    tasks: Sequence[Task],
+    decoders: Mapping[Name, tuple[Task, Decode]],
+) -> dict[Name, list[Prediction]]:
+    """What each decoder, by its name, makes of the logits of a task; otherwise as `predict`."""
     batches = list(by_length(source.lengths, source.num_rows, BATCH_TOKENS))
-    found: dict[str, list[Prediction]] = {task.name: [{}] * len(source.lengths) for task in tasks}
-    for parts in gathered(list(_stream(model, source, tasks, share(batches)))):
-        for part in parts:
-            for task, predictions in part.predictions.items():
-                for index, prediction in zip(part.indices, predictions, strict=True):
-                    found[task][index] = prediction
+    found: dict[Name, list[Prediction]] = {name: [{}] * len(source.lengths) for name in decoders}
+    mine = [
+        (
+            part.indices.tolist(),
+            {
+                name: decode(logits[task.name], part.records, part.inputs)
+                for name, (task, decode) in decoders.items()
+            },
+        )
+        for part, logits in answered(model, source, tasks, share(batches))
+    ]
+    for parts in gathered(mine):
+        for indices, by_name in parts:
+            for name, predictions in by_name.items():
+                for index, prediction in zip(indices, predictions, strict=True):
+                    found[name][index] = prediction
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Predicted:
-    """Predictions by task for the records of one batch; `indices`: their places in the source."""
-
-    indices: list[int]
-    predictions: Mapping[str, list[Prediction]]
-
-
-def _stream(
+def answered(
     model: MultiTaskModel, source: RowSource, tasks: Sequence[Task], batches: Sequence[Indices]
-) -> Iterator[Predicted]:
-    """Predictions batch by batch; in float32 whatever training used."""
+) -> Iterator[tuple[Part, dict[str, Tensor]]]:
+    """Batches, and their logits by task; in float32 whatever training used."""
     device = model.device
     was_training = model.training
     model.eval()
@@ -60,16 +75,9 @@ def _stream(
                 tokeniser=model.encoder.tokeniser,
                 is_training=False,
             ).to(device)
-            part = batch.parts[0]
             with torch.inference_mode():
                 logits = model(batch, {source.name: [task.name for task in tasks]})
-            yield Predicted(
-                indices.tolist(),
-                {
-                    task.name: task.head.decode(logits[task.name], part.records, part.inputs)
-                    for task in tasks
-                },
-            )
+            yield batch.parts[0], logits
     finally:
         model.train(was_training)
 

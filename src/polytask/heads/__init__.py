@@ -13,6 +13,7 @@ from polytask.heads.match import Match
 from polytask.heads.multilabel import Multilabel
 from polytask.heads.ordinal import Ordinal
 from polytask.heads.parse import Parse
+from polytask.heads.probable import Chance, Decode, ProbableHead, raw
 from polytask.heads.rank import Rank
 from polytask.heads.reading import ALONE, NOTHING, Agrees, ReadableHead, Reader, Reads
 from polytask.heads.regress import Regress
@@ -44,14 +45,18 @@ __all__ = [
     "IGNORE",
     "NOTHING",
     "Agrees",
+    "Chance",
+    "Decode",
     "Gold",
     "Head",
     "Plain",
     "Prediction",
+    "ProbableHead",
     "ReadableHead",
     "Reader",
     "Reads",
     "Scores",
     "TokenHead",
     "pool_mean",
+    "raw",
 ]

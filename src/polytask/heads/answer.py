@@ -14,7 +14,8 @@ from polytask.data.columns import SPANS, Need
 from polytask.data.part_views import PassageView
 from polytask.data.records import Record
 from polytask.errors import DataError
-from polytask.heads.head import IGNORE, NEVER, Gold, Head, Prediction, Scores, word_states
+from polytask.heads.head import IGNORE, NEVER, Gold, Prediction, Scores, word_states
+from polytask.heads.probable import Chance, TemperedHead
 from polytask.heads.span_pairs import inside_words, is_of_words, span_fault, words_of
 from polytask.metrics.answers import answer_metrics
 from polytask.metrics.entities import Span
@@ -23,7 +24,7 @@ _CANDIDATES = 20
 """How many starts and how many ends of a window are looked at."""
 
 
-class AnswerSpan(Head):
+class AnswerSpan(TemperedHead):
     """The span of a passage that answers a question, in windows unless told otherwise.
 
     Sources: Devlin et al., "BERT" (NAACL 2019), for starts, ends and windows, and for the score of
@@ -167,7 +168,8 @@ class AnswerSpan(Head):
                     found[place] = max(score, found.get(place, score))
         nothing = min(float(scores[0].sum()) for scores in windows)
         best = sorted(found, key=lambda place: (-found[place], place))[: self.n_best]
-        chances = torch.tensor([found[place] for place in best] + [nothing]).softmax(0).tolist()
+        scored = torch.tensor([found[place] for place in best] + [nothing])  # (n_best + 1,)
+        chances = (scored / self.temperature).softmax(0).tolist()
         n_best: list[Prediction] = [
             {"answer": text[start:end], "start": start, "end": end, "probability": round(chance, 6)}
             for (start, end), chance in zip(best, chances, strict=False)
@@ -199,6 +201,17 @@ class AnswerSpan(Head):
         keys = ("answer", "start", "end", "probability")
         answer = {key: n_best[0][key] if is_answered else None for key in keys}
         return {**answer, "margin": margin, "n_best": n_best}
+
+    def surprise(self, logits: Tensor, targets: Mapping[str, Tensor], temperature: float) -> Tensor:
+        """That of starts and ends in all windows."""
+        return 2 * self.loss(logits.float() / temperature, targets)
+
+    def chances(self, gold: Gold, prediction: Prediction) -> list[Chance]:
+        """That of the answer given, right if it is word for word one of the gold ones."""
+        if prediction["answer"] is None:
+            return []
+        match = answer_metrics([cast(Sequence[str], gold)], [cast(str, prediction["answer"])])
+        return [(cast(float, prediction["probability"]), match["exact_match"] == 1)]
 
     def tune(
         self, gold: Sequence[Gold | None], predicted: Sequence[Prediction]

@@ -17,10 +17,11 @@ from polytask.data.records import Record
 from polytask.errors import DataError
 from polytask.heads.candidates import CandidateScores, by_record, candidate_rows
 from polytask.heads.head import IGNORE, Gold, PlainHead, Prediction, Scores
+from polytask.heads.probable import Chance, TemperedHead
 from polytask.metrics.rankings import reciprocal_rank
 
 
-class Choose(PlainHead):
+class Choose(PlainHead, TemperedHead):
     """The right one of any number of candidates: an answer, a reply, an ending."""
 
     view: CandidatesView
@@ -101,9 +102,14 @@ class Choose(PlainHead):
         scores = by_record(logits, targets["rows"])  # (records, candidates)
         return nnf.cross_entropy(scores, targets["labels"], ignore_index=IGNORE, reduction="sum")
 
+    def surprise(self, logits: Tensor, targets: Mapping[str, Tensor], temperature: float) -> Tensor:
+        """That of the right candidates."""
+        return self.loss(logits / temperature, targets)
+
     def decode(self, logits: Tensor, records: Sequence[Record], inputs: Inputs) -> list[Prediction]:
         """`{"choice": number, "text": candidate, "probabilities": [...]}`."""
-        chances = by_record(logits, candidate_rows(inputs.owners)).softmax(-1).tolist()
+        scores = by_record(logits.float() / self.temperature, candidate_rows(inputs.owners))
+        chances = scores.softmax(-1).tolist()
         return [
             self._prediction(self._candidates(record), row)
             for record, row in zip(records, chances, strict=True)
@@ -113,6 +119,11 @@ class Choose(PlainHead):
         kept = [round(chance, 6) for chance in chances[: len(candidates)]]
         choice = kept.index(max(kept))
         return {"choice": choice, "text": candidates[choice], "probabilities": kept}
+
+    def chances(self, gold: Gold, prediction: Prediction) -> list[Chance]:
+        """That of the candidate chosen."""
+        probabilities = cast(Sequence[float], prediction["probabilities"])
+        return [(max(probabilities), prediction["choice"] == gold)]
 
     def score(self, gold: Sequence[Gold], predicted: Sequence[Prediction]) -> Scores:
         """Accuracy and mean reciprocal rank of the right candidate."""

@@ -22,6 +22,7 @@ from polytask.heads.head import (
 )
 from polytask.heads.imbalance import ClassWeights, recall_by_frequency
 from polytask.heads.one_label import OneLabel
+from polytask.heads.probable import Chance, TemperedHead, one_chance
 from polytask.heads.reading import ReadableHead, signals_of_records
 from polytask.metrics.classes import accuracy, class_table, confusion, macro_f1, matthews
 
@@ -29,7 +30,7 @@ _MANY = 20
 """With more labels than this, recall is told apart by how frequent they are in train."""
 
 
-class Classify(PlainHead, ReadableHead):
+class Classify(PlainHead, ReadableHead, TemperedHead):
     """One of several labels for a text or a pair of texts (sentiment, topic, intent, inference)."""
 
     def __init__(
@@ -136,9 +137,17 @@ class Classify(PlainHead, ReadableHead):
         """Cross-entropy, with what unequal frequencies ask for."""
         return self.one.loss(logits, targets)
 
+    def surprise(self, logits: Tensor, targets: Mapping[str, Tensor], temperature: float) -> Tensor:
+        """That of the labels."""
+        return self.one.surprise(self.one.scores(logits) / temperature, targets)
+
     def decode(self, logits: Tensor, records: Sequence[Record], inputs: Inputs) -> list[Prediction]:
         """`{"label": text, "probability": number}`."""
-        return self.one.decode(logits)
+        return self.one.decode(self.one.scores(logits) / self.temperature)
+
+    def chances(self, gold: Gold, prediction: Prediction) -> list[Chance]:
+        """That of the label."""
+        return one_chance(gold, prediction)
 
     def score(self, gold: Sequence[Gold], predicted: Sequence[Prediction]) -> Scores:
         """Accuracy, macro F1, Matthews correlation, the table of classes, the confusion matrix.

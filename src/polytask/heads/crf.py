@@ -37,10 +37,13 @@ class CRF(nn.Module):
         self.ends = nn.Parameter(torch.zeros(num_labels))  # (labels,)
         self.register_buffer("penalties", _penalties(labels), persistent=False)
 
-    def log_likelihood(self, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+    def log_likelihood(
+        self, emissions: Tensor, tags: Tensor, mask: Tensor, temperature: float = 1.0
+    ) -> Tensor:
         """Log probability of the labels of each sentence: (batch,), 0 where it is empty.
 
-        emissions: (batch, words, labels); tags: (batch, words), anything outside the mask.
+        emissions: (batch, words, labels); tags: (batch, words), anything outside the mask. All
+        scores are divided by the temperature.
         """
         order = _words_first(mask)  # (batch, words)
         emissions = _ordered(emissions, mask, order)  # (batch, words, labels)
@@ -48,7 +51,8 @@ class CRF(nn.Module):
             return emissions.sum((1, 2))  # (batch,)
         tags = tags.masked_fill(~mask, 0).gather(1, order)  # (batch, words)
         mask = mask.gather(1, order)  # (batch, words)
-        difference = self._score(emissions, tags, mask) - self._log_total(emissions, mask)
+        score = self._score(emissions, tags, mask) / temperature
+        difference = score - self._log_total(emissions, mask, temperature)
         return difference.masked_fill(~mask[:, 0], 0.0)  # (batch,)
 
     @torch.no_grad()
@@ -75,6 +79,23 @@ class CRF(nn.Module):
         found = found.masked_fill(~mask, IGNORE)  # (batch, words)
         return found.scatter(1, order, found)  # (batch, words)
 
+    def marginals(self, emissions: Tensor, mask: Tensor, temperature: float = 1.0) -> Tensor:
+        """Probability of each label at each word: (batch, words, labels), 0 outside the mask.
+
+        It is the gradient of the log total of all sequences by the emissions.
+        """
+        order = _words_first(mask)  # (batch, words)
+        ordered = _ordered(emissions.detach(), mask, order)  # (batch, words, labels)
+        if not ordered.shape[1]:
+            return ordered
+        with torch.inference_mode(mode=False), torch.enable_grad():
+            ordered = ordered.clone().requires_grad_()
+            total = self._log_total(ordered, mask.gather(1, order).clone(), temperature).sum()
+            [found] = torch.autograd.grad(total * temperature, ordered)
+        found = found.masked_fill(~mask.gather(1, order).unsqueeze(2), 0.0)
+        places = order.unsqueeze(2).expand_as(found)
+        return torch.zeros_like(found).scatter(1, places, found)
+
     def _scores(self) -> tuple[Tensor, Tensor, Tensor]:
         penalties = self.penalties.float()  # (labels + 1, labels + 1)
         return (
@@ -91,9 +112,9 @@ class CRF(nn.Module):
         first_tag, last_tag = tags[:, 0], tags.gather(1, last).squeeze(1)  # (batch,)
         return starts[first_tag] + emitted.sum(1) + passed.sum(1) + ends[last_tag]  # (batch,)
 
-    def _log_total(self, emissions: Tensor, mask: Tensor) -> Tensor:
-        starts, transitions, ends = (scores.double() for scores in self._scores())
-        emissions = emissions.double()  # (batch, words, labels)
+    def _log_total(self, emissions: Tensor, mask: Tensor, temperature: float) -> Tensor:
+        starts, transitions, ends = (scores.double() / temperature for scores in self._scores())
+        emissions = emissions.double() / temperature  # (batch, words, labels)
         onward = transitions.exp().T  # (to, from)
         rest = ends.expand(len(emissions), -1)  # (batch, labels): log total of what follows
         for word in reversed(range(1, emissions.shape[1])):

@@ -16,7 +16,8 @@ from polytask.data.records import Record
 from polytask.data.views import text_view, word_spans
 from polytask.errors import DataError, did_you_mean
 from polytask.heads.biaffine import Biaffine
-from polytask.heads.head import NEVER, PlainHead, Prediction, Scores, word_states
+from polytask.heads.head import NEVER, Gold, PlainHead, Prediction, Scores, word_states
+from polytask.heads.probable import Chance, TemperedHead
 from polytask.heads.span_pairs import (
     Overlap,
     both_there,
@@ -25,9 +26,11 @@ from polytask.heads.span_pairs import (
     is_of_words,
     loosest,
     overlap_among,
+    pair_surprise,
     probability,
     read_spans,
     shown_span,
+    span_chances,
     span_fault,
     spans_in,
     words_of,
@@ -45,7 +48,7 @@ class Graph:
     relations: Sequence[Triple] | None
 
 
-class Extract(PlainHead):
+class Extract(PlainHead, TemperedHead):
     """Entities and relations from one table of word pairs, without gold entities.
 
     For each type of entity a score of (first word, last word), for each relation one of (first
@@ -228,12 +231,32 @@ class Extract(PlainHead):
                     "label": self.kinds[kind],
                     "head": head,
                     "tail": tail,
-                    "probability": probability(float(both[kind])),
+                    "probability": probability(float(both[kind]) / self.temperature),
                 }
                 for kind in (both > 0).nonzero().flatten().tolist()
             ]
-        shown = [shown_span(text, entity, found[entity]) for entity in entities]
+        shown = [shown_span(text, one, found[one] / self.temperature) for one in entities]
         return {"entities": shown, "relations": relations}
+
+    def surprise(self, logits: Tensor, targets: Mapping[str, Tensor], temperature: float) -> Tensor:
+        """That of all pairs of words, for each type and kind that is given."""
+        known = targets["is_known"]  # (records, types and kinds)
+        scores, gold = (one.movedim(3, 1)[known] for one in (logits, targets["pairs"]))
+        return pair_surprise(scores, gold, temperature)
+
+    def chances(self, gold: Gold, prediction: Prediction) -> list[Chance]:
+        """Those of the entities and relations that it found."""
+        graph = cast(Graph, gold)
+        entities = prediction["entities"]
+        found = span_chances(graph.entities, entities)
+        if graph.relations is None:
+            return found
+        triples = _triples(spans_in(entities), prediction["relations"])
+        shown = cast(Sequence[Mapping[str, float]], prediction["relations"])
+        return found + [
+            (one["probability"], triple in graph.relations)
+            for one, triple in zip(shown, triples, strict=True)
+        ]
 
     def score(self, gold: Sequence[object], predicted: Sequence[Prediction]) -> Scores:
         """F1 of entities, and strict F1 of relations: both entities and the kind must be right."""

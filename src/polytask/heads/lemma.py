@@ -16,13 +16,14 @@ from polytask.data.views import text_view, word_spans, word_texts
 from polytask.errors import DataError
 from polytask.heads.edits import apply_script, script_of
 from polytask.heads.head import IGNORE, Gold, PlainHead, Prediction, Scores, word_states
+from polytask.heads.probable import Chance, TemperedHead, word_chances
 from polytask.metrics.classes import accuracy
 
 _TRIES = 8
 """How many scripts, the likeliest first, are tried on a word before it stays as it is."""
 
 
-class Lemma(PlainHead):
+class Lemma(PlainHead, TemperedHead):
     """The lemma of each word, by a script of edits learned from train: a classification."""
 
     def __init__(
@@ -123,25 +124,44 @@ class Lemma(PlainHead):
         )
 
     def decode(self, logits: Tensor, records: Sequence[Record], inputs: Inputs) -> list[Prediction]:
-        """`{"lemmas": [...], "words": [...]}`; a word that was cut off has None."""
-        best = logits.topk(min(_TRIES, len(self.scripts)), dim=-1).indices  # (records, words, k)
+        """`{"lemmas": [...], "probabilities": [...], "words": [...]}`.
+
+        The probability is that of the script; a word that was cut off has None and 0.
+        """
+        chances = (logits.float() / self.temperature).softmax(-1)  # (records, words, scripts)
+        top, best = chances.topk(min(_TRIES, len(self.scripts)), dim=-1)  # (records, words, k)
         has_word = (inputs.word_starts != NO_WORD).tolist()
         return [
             self._prediction(record, row, there)
-            for record, row, there in zip(records, best.tolist(), has_word, strict=True)
+            for record, row, there in zip(
+                records, map(_paired, best.tolist(), top.tolist()), has_word, strict=True
+            )
         ]
 
     def _prediction(
-        self, record: Record, best: Sequence[Sequence[int]], has_word: Sequence[bool]
+        self,
+        record: Record,
+        best: Sequence[Sequence[tuple[int, float]]],
+        has_word: Sequence[bool],
     ) -> Prediction:
         text, offsets = word_spans(record[self.words])
         words = [text[start:end] for start, end in offsets]
         lemmas: list[str | None] = [None] * len(words)
+        probabilities = [0.0] * len(words)
         for place, word in enumerate(words[: len(best)]):
             if has_word[place]:
-                made = (apply_script(self.scripts[i], word) for i in best[place])
-                lemmas[place] = next(filter(None, made), word)
-        return {"lemmas": lemmas, "words": words}
+                made = ((apply_script(self.scripts[i], word), p) for i, p in best[place])
+                found = next((one for one in made if one[0]), (word, 0.0))
+                lemmas[place], probabilities[place] = found[0], round(found[1], 6)
+        return {"lemmas": lemmas, "probabilities": probabilities, "words": words}
+
+    def surprise(self, logits: Tensor, targets: Mapping[str, Tensor], temperature: float) -> Tensor:
+        """That of the scripts."""
+        return self.loss(logits.float() / temperature, targets)
+
+    def chances(self, gold: Gold, prediction: Prediction) -> list[Chance]:
+        """Those of the words that were not cut off."""
+        return word_chances(gold, prediction["lemmas"], prediction["probabilities"])
 
     def score(self, gold: Sequence[Gold], predicted: Sequence[Prediction]) -> Scores:
         """Accuracy of words; a cut word counts as wrong."""
@@ -170,3 +190,9 @@ class Lemma(PlainHead):
         if lemmas is None:
             return []
         return list(map(script_of, word_texts(record[self.words]), lemmas))
+
+
+def _paired(
+    places: Sequence[Sequence[int]], chances: Sequence[Sequence[float]]
+) -> list[list[tuple[int, float]]]:
+    return [list(zip(*both, strict=True)) for both in zip(places, chances, strict=True)]

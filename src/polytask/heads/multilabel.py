@@ -17,7 +17,9 @@ from polytask.data.records import Record
 from polytask.data.views import text_view
 from polytask.errors import DataError, did_you_mean
 from polytask.heads.head import Gold, Plain, Prediction, Scores, pair_features, pool_mean
+from polytask.heads.probable import Chance, ProbableHead
 from polytask.heads.reading import ReadableHead, signals_of_records
+from polytask.metrics.calibration import Curve, isotonic_curve, on_curve
 from polytask.metrics.labels import best_threshold, indicators, label_metrics, label_table
 
 _DEFAULT = 0.5
@@ -25,7 +27,7 @@ _FEW = 5
 """A label with fewer examples in dev takes the threshold that suits all labels together."""
 
 
-class Multilabel(ReadableHead):
+class Multilabel(ReadableHead, ProbableHead):
     """Any number of labels for a text or a pair of texts (emotions, topics, multi-intents)."""
 
     def __init__(
@@ -44,6 +46,7 @@ class Multilabel(ReadableHead):
         self.labels: list[str] = []
         self.threshold = threshold
         self.thresholds: list[float] = []
+        self.curves: list[Curve] = []
         self.has_towers = pair == "towers"
         self.dropout = nn.Dropout(dropout)
 
@@ -83,13 +86,14 @@ class Multilabel(ReadableHead):
         return warnings + [twice] * bool(num_twice)
 
     def facts(self) -> dict[str, object]:
-        """Labels, and the probability from which each is given."""
-        return {"labels": self.labels, "thresholds": self.thresholds}
+        """Labels, the probability from which each is given, and the curves that make them true."""
+        return {"labels": self.labels, "thresholds": self.thresholds, "curves": self.curves}
 
     def restore(self, facts: Mapping[str, object]) -> None:
         """Takes back labels and thresholds."""
         self.labels = list(cast(list[str], facts["labels"]))
         self.thresholds = list(cast(list[float], facts["thresholds"]))
+        self.curves = list(cast(list[Curve], facts["curves"]))
 
     def attach(self, width: int) -> None:
         """One linear layer."""
@@ -157,16 +161,47 @@ class Multilabel(ReadableHead):
         return list(map(self._prediction, logits.float().sigmoid().tolist()))
 
     def _prediction(self, probabilities: Sequence[float]) -> Prediction:
-        shown = {label: round(p, 6) for label, p in zip(self.labels, probabilities, strict=True)}
+        given = {label: round(p, 6) for label, p in zip(self.labels, probabilities, strict=True)}
         chosen = [
             label
             for label, threshold in zip(self.labels, self.thresholds, strict=True)
-            if shown[label] >= threshold
+            if given[label] >= threshold
         ]
-        return {
-            "labels": sorted(chosen, key=lambda label: -shown[label]),
-            "probabilities": shown,
+        curves = [] if self.is_raw else self.curves
+        true = {
+            label: round(on_curve(curve, given[label]), 6)
+            for label, curve in zip(self.labels, curves, strict=False)
         }
+        return {
+            "labels": sorted(chosen, key=lambda label: -given[label]),
+            "probabilities": true or given,
+        }
+
+    def evidence(self, logits: Tensor, targets: Mapping[str, Tensor]) -> np.ndarray:
+        """Probabilities of the labels and whether they fit: (2, records, labels)."""
+        fits = targets["labels"]  # (records, labels)
+        known = fits.isfinite().all(1)
+        return torch.stack([logits.float().sigmoid()[known], fits[known]]).double().cpu().numpy()
+
+    def calibrate(self, evidence: Sequence[np.ndarray]) -> str:
+        """A curve for each label; one with few examples takes that of all labels together."""
+        if not evidence:
+            return "no labels in dev"
+        chances, fits = np.concatenate(evidence, axis=1)  # (records, labels)
+        common = isotonic_curve(chances.ravel(), fits.ravel())
+        self.curves = [
+            isotonic_curve(chances[:, place], fits[:, place])
+            if fits[:, place].sum() >= _FEW
+            else common
+            for place in range(len(self.labels))
+        ]
+        return "isotonic"
+
+    def chances(self, gold: Gold, prediction: Prediction) -> list[Chance]:
+        """Those of all labels, there or not."""
+        labels = cast(list[str], gold)
+        shown = cast(dict[str, float], prediction["probabilities"])
+        return [(chance, label in labels) for label, chance in shown.items()]
 
     def tune(
         self, gold: Sequence[Gold | None], predicted: Sequence[Prediction]

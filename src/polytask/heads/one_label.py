@@ -135,11 +135,17 @@ class OneLabel(nn.Module):
             errors = errors * (1 - probability.squeeze(1)).pow(self.focal)
         return errors.sum()
 
-    def decode(self, logits: Tensor) -> list[Prediction]:
+    def scores(self, logits: Tensor) -> Tensor:
+        """What labels are chosen by: (records, labels)."""
+        priors = cast(Tensor, self.priors) if self.adjust == "answers" else 0.0
+        return logits.float() - priors
+
+    def surprise(self, scores: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+        """Negative log likelihood of the gold labels under scores, a scalar."""
+        return nnf.cross_entropy(scores, targets["labels"], ignore_index=IGNORE, reduction="sum")
+
+    def decode(self, scores: Tensor) -> list[Prediction]:
         """`{"label": text, "probability": number}`."""
-        scores = logits.float()  # (records, labels)
-        if self.adjust == "answers":
-            scores = scores - cast(Tensor, self.priors)
         probability, place = scores.softmax(-1).max(-1)  # (records,)
         return [
             {"label": self.labels[i], "probability": round(p, 6)}

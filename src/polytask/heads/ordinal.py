@@ -25,11 +25,15 @@ from polytask.heads.head import (
     pair_features,
     pool_mean,
 )
+from polytask.heads.probable import Chance, TemperedHead, one_chance
 from polytask.metrics.classes import accuracy, class_table, confusion, quadratic_kappa
 from polytask.metrics.numbers import mae
 
+_LEAST = 1e-6
+"""The least probability whose logarithm is taken."""
 
-class Ordinal(PlainHead):
+
+class Ordinal(PlainHead, TemperedHead):
     """One of several levels in an order (stars, severity, school grades) for a text or a pair.
 
     For each level but the highest it asks whether the text stands above it. `corn` asks that of the
@@ -170,18 +174,37 @@ class Ordinal(PlainHead):
         )  # (records, steps)
         return errors.masked_fill(~is_asked, 0.0).sum()
 
+    def surprise(self, logits: Tensor, targets: Mapping[str, Tensor], temperature: float) -> Tensor:
+        """That of the levels."""
+        levels = targets["levels"]  # (records,)
+        is_known = levels != IGNORE
+        found = self._of_levels(logits[is_known], temperature)
+        gold = found.gather(1, levels[is_known].unsqueeze(1))  # (known records, 1)
+        return -gold.clamp(min=_LEAST).log().sum()
+
     def decode(self, logits: Tensor, records: Sequence[Record], inputs: Inputs) -> list[Prediction]:
         """`{"label": text, "probability": number}`: the level above which it no longer stands."""
-        above = logits.float().sigmoid()  # (records, steps)
-        if self.method == "corn":
-            above = above.cumprod(1)
-        place = (above > 0.5).sum(1, keepdim=True)  # (records, 1)
-        bounds = nnf.pad(nnf.pad(above, (1, 0), value=1.0), (0, 1))  # (records, levels + 1)
-        probability = bounds.gather(1, place) - bounds.gather(1, place + 1)  # (records, 1)
+        place = (self._above(logits, 1.0) > 0.5).sum(1, keepdim=True)  # (records, 1)
+        probability = self._of_levels(logits, self.temperature).gather(1, place)  # (records, 1)
         return [
             {"label": self.levels[i], "probability": round(max(p, 0.0), 6)}
             for i, p in zip(place[:, 0].tolist(), probability[:, 0].tolist(), strict=True)
         ]
+
+    def _above(self, logits: Tensor, temperature: float) -> Tensor:
+        """Probability of standing above each level but the highest: (records, steps)."""
+        above = (logits.float() / temperature).sigmoid()
+        return above.cumprod(1) if self.method == "corn" else above
+
+    def _of_levels(self, logits: Tensor, temperature: float) -> Tensor:
+        """Probability of each level: (records, levels); a little below 0 where steps disagree."""
+        above = self._above(logits, temperature)
+        bounds = nnf.pad(nnf.pad(above, (1, 0), value=1.0), (0, 1))  # (records, levels + 1)
+        return bounds[:, :-1] - bounds[:, 1:]
+
+    def chances(self, gold: Gold, prediction: Prediction) -> list[Chance]:
+        """That of the level."""
+        return one_chance(gold, prediction)
 
     def score(self, gold: Sequence[Gold], predicted: Sequence[Prediction]) -> Scores:
         """Kappa with quadratic weights, accuracy, mean distance in levels, the table of levels."""

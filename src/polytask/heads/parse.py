@@ -17,13 +17,14 @@ from polytask.data.records import Record
 from polytask.data.views import text_view, word_spans, word_texts
 from polytask.errors import DataError
 from polytask.heads.biaffine import Biaffine
-from polytask.heads.head import IGNORE, NEVER, PlainHead, Prediction, Scores, word_states
+from polytask.heads.head import IGNORE, NEVER, Gold, PlainHead, Prediction, Scores, word_states
+from polytask.heads.probable import Chance, TemperedHead, word_chances
 from polytask.heads.trees import best_tree
 from polytask.metrics.classes import class_table
 from polytask.metrics.parses import Arc, parse_metrics
 
 
-class Parse(PlainHead):
+class Parse(PlainHead, TemperedHead):
     """For each word its head and their relation: a tree with one root.
 
     Deep biaffine scores of all arcs and relations, a maximum spanning tree at decoding. Source:
@@ -166,27 +167,38 @@ class Parse(PlainHead):
         return torch.stack(losses).sum()
 
     def decode(self, logits: Tensor, records: Sequence[Record], inputs: Inputs) -> list[Prediction]:
-        """`{"heads": [...], "relations": [...], "words": [...]}`, None for a word cut off."""
+        """`{"heads": [...], "relations": [...], "probabilities": [...], "words": [...]}`.
+
+        The probability is that of the head times that of the relation to it. A word that was cut
+        off has None and 0.
+        """
         scores = logits.float().cpu()
         kinds = scores[..., 1:]  # (records, words, 1 + words, relations)
         parts = [(kinds[:, :, :1], self.at_root), (kinds[:, :, 1:], self.elsewhere)]
-        best = torch.cat([self._best(part, among) for part, among in parts], dim=-1)
+        kinds = torch.cat([self._among(part, labels) for part, labels in parts], dim=2)
+        of_best, best = (kinds / self.temperature).softmax(-1).max(-1)  # (records, words, heads)
+        chances = (scores[..., 0] / self.temperature).softmax(-1) * of_best
+        arcs = scores[..., 0].double().numpy()  # (records, words, 1 + words)
         has_word = (inputs.word_starts != NO_WORD).cpu().numpy()
-        return list(
-            map(self._prediction, records, scores[..., 0].double().numpy(), best.numpy(), has_word)
-        )
+        return list(map(self._prediction, records, arcs, best.numpy(), chances.numpy(), has_word))
 
-    def _best(self, scores: Tensor, among: Sequence[str]) -> Tensor:
-        """Place of the likeliest of some relations: (records, words, heads)."""
+    def _among(self, scores: Tensor, among: Sequence[str]) -> Tensor:
+        """Scores of relations, of some alone: (records, words, heads, relations)."""
         is_among = torch.tensor([label in among for label in self.labels])  # (relations,)
-        return scores.masked_fill(~is_among, NEVER).argmax(-1)
+        return scores.masked_fill(~is_among, NEVER)
 
     def _prediction(
-        self, record: Record, arcs: np.ndarray, best: np.ndarray, has_word: np.ndarray
+        self,
+        record: Record,
+        arcs: np.ndarray,
+        best: np.ndarray,
+        chances: np.ndarray,
+        has_word: np.ndarray,
     ) -> Prediction:
         text, offsets = word_spans(record[self.words])
         heads: list[int | None] = [None] * len(offsets)
         relations: list[str | None] = [None] * len(offsets)
+        probabilities = [0.0] * len(offsets)
         labels = self.labels
         kept = np.flatnonzero(has_word[: len(offsets)])  # words that were not cut off
         places = np.append(0, kept + 1)
@@ -195,8 +207,22 @@ class Parse(PlainHead):
             for word, head in zip(kept.tolist(), places[tree].tolist(), strict=True):
                 heads[word] = head
                 relations[word] = labels[best[word, head]]
+                probabilities[word] = round(float(chances[word, head]), 6)
         words = [text[start:end] for start, end in offsets]
-        return {"heads": heads, "relations": relations, "words": words}
+        return {
+            "heads": heads,
+            "relations": relations,
+            "probabilities": probabilities,
+            "words": words,
+        }
+
+    def surprise(self, logits: Tensor, targets: Mapping[str, Tensor], temperature: float) -> Tensor:
+        """That of heads and relations."""
+        return self.loss(logits.float() / temperature, targets)
+
+    def chances(self, gold: Gold, prediction: Prediction) -> list[Chance]:
+        """Those of the arcs of words that were not cut off."""
+        return word_chances(gold, _arcs(prediction), prediction["probabilities"])
 
     def score(self, gold: Sequence[object], predicted: Sequence[Prediction]) -> Scores:
         """Attachment scores of the CoNLL 2018 shared task, and each relation as a class."""

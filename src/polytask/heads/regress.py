@@ -15,6 +15,7 @@ from polytask.data.records import Record
 from polytask.data.views import Pairing, text_view
 from polytask.errors import ConfigError, DataError
 from polytask.heads.head import Gold, Plain, PlainHead, Prediction, Scores, pair_features, pool_mean
+from polytask.heads.probable import Chance, TemperedHead
 from polytask.metrics.numbers import mae, pearson, rmse, spearman
 
 _DROPOUT = 0.1
@@ -23,11 +24,14 @@ _COSINE_SHIFT = -2.0
 _STRETCH = 0.05
 """Share of the bounds by which answers may miss them before they are cut: a sigmoid never ends."""
 
+_WITHIN = 0.6827
+"""Share of a normal distribution within one standard deviation."""
+
 _LOG_VARIANCE = 8.0
 """The largest logarithm of a predicted variance, up or down, in standard deviations."""
 
 
-class Regress(PlainHead):
+class Regress(PlainHead, TemperedHead):
     """One or several numbers for a text or a pair (intensity, similarity, urgency)."""
 
     def __init__(
@@ -177,10 +181,33 @@ class Regress(PlainHead):
             values = values.clamp(*self.bounds)
         found: list[Prediction] = [self._shown("value", row) for row in values.tolist()]
         if self._has_spread:
-            spreads = (log_variance / 2).exp() * deviations  # (records, numbers)
+            spreads = (log_variance / 2).exp() * self.temperature * deviations
             for prediction, row in zip(found, spreads.tolist(), strict=True):
                 prediction |= self._shown("spread", row)
         return found
+
+    @property
+    def is_probable(self) -> bool:
+        """With `loss: gaussian`."""
+        return self._has_spread
+
+    def surprise(self, logits: Tensor, targets: Mapping[str, Tensor], temperature: float) -> Tensor:
+        """Gaussian, each spread times the temperature."""
+        numbers, log_variance = self._parted(logits.float())  # (records, numbers)
+        wider = log_variance + 2 * math.log(temperature)
+        errors = (wider + (numbers - targets["values"]).square() / wider.exp()) / 2
+        return errors.nansum()
+
+    def chances(self, gold: Gold, prediction: Prediction) -> list[Chance]:
+        """Of each number, whether it is as near as its spread says: 0.683 of them should be."""
+        truth, values = cast(list[float], gold), self._answer(prediction)
+        alone = prediction.get("spread")
+        spreads = [alone] if alone else cast(dict[str, float], prediction["spreads"]).values()
+        return [
+            (_WITHIN, abs(number - value) <= cast(float, spread))
+            for number, value, spread in zip(truth, values, spreads, strict=True)
+            if not math.isnan(number)
+        ]
 
     def _shown(self, noun: str, numbers: Sequence[float]) -> Prediction:
         digits = [6 - math.floor(math.log10(deviation)) for deviation in self.deviations]

@@ -11,14 +11,24 @@ from polytask.data.columns import LABEL, Need
 from polytask.data.part_views import OPENING, MarkedView
 from polytask.data.records import Record
 from polytask.errors import ConfigError
-from polytask.heads.head import IGNORE, Plain, PlainHead, Prediction, Scores, Unknown, word_states
+from polytask.heads.head import (
+    IGNORE,
+    Gold,
+    Plain,
+    PlainHead,
+    Prediction,
+    Scores,
+    Unknown,
+    word_states,
+)
 from polytask.heads.imbalance import ClassWeights
 from polytask.heads.one_label import OneLabel
+from polytask.heads.probable import Chance, TemperedHead, one_chance
 from polytask.metrics.classes import class_table, confusion
 from polytask.metrics.relations import relation_metrics
 
 
-class Relate(PlainHead):
+class Relate(PlainHead, TemperedHead):
     """The relation between two spans, from the states of the marks before them.
 
     Sources: Baldini Soares et al., "Matching the Blanks" (ACL 2019), for the states of the opening
@@ -124,11 +134,23 @@ class Relate(PlainHead):
         """Cross-entropy."""
         return self.one.loss(logits, targets)
 
+    def surprise(self, logits: Tensor, targets: Mapping[str, Tensor], temperature: float) -> Tensor:
+        """That of the relations."""
+        return self.one.surprise(self.one.scores(logits) / temperature, targets)
+
     def decode(self, logits: Tensor, records: Sequence[Record], inputs: Inputs) -> list[Prediction]:
         """`{"label": text, "probability": number}`; None and 0 if a mark was cut off."""
         nothing: Prediction = {"label": None, "probability": 0.0}
-        found = zip(self.one.decode(logits), _has_marks(inputs).tolist(), strict=True)
+        found = zip(
+            self.one.decode(self.one.scores(logits) / self.temperature),
+            _has_marks(inputs).tolist(),
+            strict=True,
+        )
         return [prediction if has_marks else {**nothing} for prediction, has_marks in found]
+
+    def chances(self, gold: Gold, prediction: Prediction) -> list[Chance]:
+        """That of the relation."""
+        return one_chance(gold, prediction)
 
     def score(self, gold: Sequence[object], predicted: Sequence[Prediction]) -> Scores:
         """Macro F1 of types, micro F1, accuracy, the table of labels, the confusion matrix."""

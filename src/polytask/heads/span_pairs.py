@@ -11,6 +11,7 @@ from torch.nn import functional as nnf
 
 from polytask.data.batching import NO_WORD, Inputs
 from polytask.heads.head import Prediction
+from polytask.heads.probable import Chance
 from polytask.metrics.entities import Span
 
 Overlap = Literal["none", "nested", "crossing"]
@@ -82,6 +83,21 @@ def zlpr(scores: Tensor, is_right: Tensor) -> Tensor:
         for is_other in (~is_right, is_right)
     )
     return right + wrong
+
+
+def pair_surprise(scores: Tensor, is_right: Tensor, temperature: float) -> Tensor:
+    """Negative log likelihood of what pairs of words are, each by itself, a scalar."""
+    return nnf.binary_cross_entropy_with_logits(
+        scores.float() / temperature, is_right.float(), reduction="sum"
+    )
+
+
+def span_chances(gold: Sequence[Span], found: object) -> list[Chance]:
+    """Those of the spans of a prediction."""
+    shown = cast(Sequence[Mapping[str, float]], found)
+    return [
+        (one["probability"], span in gold) for one, span in zip(shown, spans_in(found), strict=True)
+    ]
 
 
 def overlap_among(spans: Sequence[Span]) -> Overlap:

@@ -14,7 +14,8 @@ from polytask.data.records import Record
 from polytask.data.views import text_view, word_spans
 from polytask.errors import ConfigError, DataError, did_you_mean
 from polytask.heads.biaffine import Biaffine
-from polytask.heads.head import NEVER, PlainHead, Prediction, Scores, word_states
+from polytask.heads.head import NEVER, Gold, PlainHead, Prediction, Scores, word_states
+from polytask.heads.probable import Chance, TemperedHead
 from polytask.heads.span_pairs import (
     Overlap,
     both_there,
@@ -23,8 +24,10 @@ from polytask.heads.span_pairs import (
     is_of_words,
     loosest,
     overlap_among,
+    pair_surprise,
     read_spans,
     shown_span,
+    span_chances,
     span_fault,
     spans_in,
     words_of,
@@ -36,7 +39,7 @@ _LONGEST = 16
 """From this many words on, spans count as equally long."""
 
 
-class Spans(PlainHead):
+class Spans(PlainHead, TemperedHead):
     """Entities, also nested and overlapping ones: a score for each pair of first and last word.
 
     Sources: Yu, Bohnet and Poesio, "Named Entity Recognition as Dependency Parsing" (ACL 2020); the
@@ -185,7 +188,17 @@ class Spans(PlainHead):
     def _prediction(self, record: Record, scores: Tensor) -> Prediction:
         text, offsets = word_spans(record[self.source])
         found = read_spans(scores, offsets, self.labels, self.overlap)
-        return {"spans": [shown_span(text, span, found[span]) for span in in_order(found)]}
+        chances = {span: score / self.temperature for span, score in found.items()}
+        return {"spans": [shown_span(text, span, chances[span]) for span in in_order(found)]}
+
+    def surprise(self, logits: Tensor, targets: Mapping[str, Tensor], temperature: float) -> Tensor:
+        """That of all pairs of words, each a span or not."""
+        known = targets["is_known"]  # (records,)
+        return pair_surprise(logits[known], targets["spans"][known], temperature)
+
+    def chances(self, gold: Gold, prediction: Prediction) -> list[Chance]:
+        """Those of the spans that it found."""
+        return span_chances(cast(Sequence[Span], gold), prediction["spans"])
 
     def score(self, gold: Sequence[object], predicted: Sequence[Prediction]) -> Scores:
         """Micro F1, precision and recall of spans; type and both ends must be right."""

@@ -16,13 +16,13 @@ from polytask.data.views import text_view, word_spans, word_texts
 from polytask.errors import ConfigError
 from polytask.heads.head import IGNORE, Gold, Plain, Prediction, Scores, Unknown, word_states
 from polytask.heads.imbalance import ClassWeights, check_weights
+from polytask.heads.probable import Chance, TemperedHead, word_chances
 from polytask.heads.reading import ReadableHead, signals_of_words
-from polytask.heads.word_labels import Decoder, WordLabels
-from polytask.metrics.entities import spans_of
+from polytask.heads.word_labels import Decoder, Sure, WordLabels, shown_spans
 from polytask.metrics.table import Table
 
 
-class Tag(ReadableHead):
+class Tag(ReadableHead, TemperedHead):
     """A label for each word (part of speech), or entities and slots as BIO labels."""
 
     def __init__(
@@ -163,13 +163,14 @@ class Tag(ReadableHead):
         return torch.stack(losses).sum()
 
     def decode(self, logits: Tensor, records: Sequence[Record], inputs: Inputs) -> list[Prediction]:
-        """`{"tags": [...], "words": [...]}`; with BIO labels also `spans` with character offsets.
+        """`{"tags": [...], "probabilities": [...], "words": [...]}`, with BIO labels also `spans`.
 
-        Of several columns, tags and spans come by column. A word that was cut off has the tag None.
+        Of several columns, all but the words come by column. A word that was cut off has the tag
+        None. Spans have character offsets, and the product of the probabilities of their words.
         """
         has_word = inputs.word_starts != NO_WORD  # (records, words)
         decoded = [
-            one.decode(part, has_word)
+            one.decode(part, has_word, self.temperature)
             for one, part in zip(self.each, self._parted(logits), strict=True)
         ]
         return [
@@ -177,32 +178,51 @@ class Tag(ReadableHead):
             for record, *by_column in zip(records, *decoded, strict=True)
         ]
 
-    def _prediction(self, record: Record, found: Sequence[Sequence[str | None]]) -> Prediction:
+    def _prediction(self, record: Record, found: Sequence[Sequence[Sure]]) -> Prediction:
         text, offsets = word_spans(record[self.words])
-        cut = [None] * len(offsets)
-        tags = {
-            one.column: [*tags, *cut][: len(offsets)]
-            for one, tags in zip(self.each, found, strict=True)
+        cut = [(None, 0.0)] * len(offsets)
+        by_column = {
+            one.column: [*sure, *cut][: len(offsets)]
+            for one, sure in zip(self.each, found, strict=True)
+        }
+        shown: dict[str, dict[str, list[object]]] = {
+            "tags": {column: [tag for tag, _ in sure] for column, sure in by_column.items()},
+            "probabilities": {column: [p for _, p in sure] for column, sure in by_column.items()},
         }
         spans = {
-            one.column: [
-                {
-                    "label": span.label,
-                    "text": text[offsets[span.start][0] : offsets[span.end - 1][1]],
-                    "start": offsets[span.start][0],
-                    "end": offsets[span.end - 1][1],
-                }
-                for span in spans_of(tags[one.column])
-            ]
+            one.column: shown_spans(text, offsets, by_column[one.column])
             for one in self.each
             if one.has_spans
         }
         words = [text[start:end] for start, end in offsets]
+        if len(self.each) > 1:
+            return {**shown, "words": words, "spans": spans}
+        [alone] = by_column
+        first: Prediction = {**{key: value[alone] for key, value in shown.items()}, "words": words}
+        return {**first, "spans": spans[alone]} if spans else first
+
+    def surprise(self, logits: Tensor, targets: Mapping[str, Tensor], temperature: float) -> Tensor:
+        """That of the labels of all columns."""
+        labels = targets["labels"].unbind(-1)  # (records, words) each
+        losses = [
+            one.surprise(part, places, temperature)
+            for one, part, places in zip(self.each, self._parted(logits), labels, strict=True)
+        ]
+        return torch.stack(losses).sum()
+
+    def chances(self, gold: Gold, prediction: Prediction) -> list[Chance]:
+        """Those of the words that were not cut off."""
+        keys = ("tags", "probabilities")
         if len(self.each) == 1:
-            alone = self.each[0].column
-            first: Prediction = {"tags": tags[alone], "words": words}
-            return {**first, "spans": spans[alone]} if spans else first
-        return {"tags": tags, "words": words, "spans": spans}
+            return word_chances(gold, *(prediction[key] for key in keys))
+        given = cast(Mapping[str, list[str] | None], gold)
+        tags, shown = (cast(Mapping[str, object], prediction[key]) for key in keys)
+        return [
+            chance
+            for column, golds in given.items()
+            if golds is not None
+            for chance in word_chances(golds, tags[column], shown[column])
+        ]
 
     def tune(
         self, gold: Sequence[Gold | None], predicted: Sequence[Prediction]

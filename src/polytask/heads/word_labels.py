@@ -1,5 +1,6 @@
 """One column of labels over words: what `kind: tag` learns, several at once if asked for."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal, cast, final
@@ -11,7 +12,7 @@ from torch.nn import functional as nnf
 from polytask.data.records import Record
 from polytask.errors import DataError, did_you_mean
 from polytask.heads.crf import CRF
-from polytask.heads.head import IGNORE, Scores, Unknown
+from polytask.heads.head import IGNORE, Prediction, Scores, Unknown
 from polytask.heads.imbalance import ClassWeights, weights_of
 from polytask.metrics.classes import accuracy, class_table, confusion
 from polytask.metrics.entities import (
@@ -19,9 +20,13 @@ from polytask.metrics.entities import (
     entity_table,
     is_entity_scheme,
     repair_bio,
+    spans_of,
 )
 
 Decoder = Literal["softmax", "crf"]
+
+Sure = tuple[str | None, float]
+"""A label, None for a word that was cut off, and its probability."""
 
 _OUTSIDE = "O"
 
@@ -138,12 +143,32 @@ class WordLabels(nn.Module):
         likelihood: Tensor = self.crf.log_likelihood(logits, labels.clamp(min=0), labels != IGNORE)
         return -likelihood.sum()
 
-    def decode(self, logits: Tensor, has_word: Tensor) -> list[list[str | None]]:
-        """The best labels, None where no word is left; has_word: (records, words)."""
-        best = logits.argmax(-1) if self.crf is None else self.crf.viterbi(logits, has_word)
+    def surprise(self, logits: Tensor, labels: Tensor, temperature: float) -> Tensor:
+        """Negative log likelihood of labels, a scalar; labels: (records, words)."""
+        if self.crf is None:
+            scores = (logits.float() / temperature).flatten(0, 1)
+            return nnf.cross_entropy(scores, labels.flatten(), ignore_index=IGNORE, reduction="sum")
+        has_label = labels != IGNORE
+        found = self.crf.log_likelihood(logits, labels.clamp(min=0), has_label, temperature)
+        return -found.sum()
+
+    def decode(self, logits: Tensor, has_word: Tensor, temperature: float) -> list[list[Sure]]:
+        """The best labels with their probabilities, None and 0 where no word is left.
+
+        has_word: (records, words). Those of a CRF are the marginals of its words.
+        """
+        if self.crf is None:
+            best, chances = logits.argmax(-1), (logits.float() / temperature).softmax(-1)
+        else:
+            best = self.crf.viterbi(logits, has_word)
+            chances = self.crf.marginals(logits, has_word, temperature)
+        found = chances.gather(2, best.clamp(min=0).unsqueeze(2)).squeeze(2)  # (records, words)
         return [
-            [self.labels[i] if is_there else None for i, is_there in zip(row, there, strict=True)]
-            for row, there in zip(best.tolist(), has_word.tolist(), strict=True)
+            [
+                (self.labels[i], round(chance, 6)) if is_there else (None, 0.0)
+                for i, chance, is_there in zip(*row, strict=True)
+            ]
+            for row in zip(best.tolist(), found.tolist(), has_word.tolist(), strict=True)
         ]
 
     def score(
@@ -177,3 +202,19 @@ class WordLabels(nn.Module):
 
     def _repaired(self, tags: list[str]) -> list[str]:
         return repair_bio(tags)[0] if self.repair and self.has_spans else tags
+
+
+def shown_spans(
+    text: str, offsets: Sequence[tuple[int, int]], found: Sequence[Sure]
+) -> list[Prediction]:
+    """The spans that labels spell, with the product of the probabilities of their words."""
+    return [
+        {
+            "label": span.label,
+            "text": text[offsets[span.start][0] : offsets[span.end - 1][1]],
+            "start": offsets[span.start][0],
+            "end": offsets[span.end - 1][1],
+            "probability": round(math.prod(p for _, p in found[span.start : span.end]), 6),
+        }
+        for span in spans_of([tag for tag, _ in found])
+    ]

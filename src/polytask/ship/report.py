@@ -6,13 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from rich import box
 from rich.table import Table
 
+from polytask.evaluation.calibration import Calibration
 from polytask.evaluation.check import PERCENTILES, Check, SplitCheck
 from polytask.heads import Scores
 
 _MAX_LABELS = 8
 
 
-def scores_table(title: str, scores: Mapping[str, Scores], unseen: Mapping[str, Scores]) -> Table:
+def scores_table(
+    title: str,
+    scores: Mapping[str, Scores],
+    unseen: Mapping[str, Scores],
+    calibration: Mapping[str, Calibration],
+) -> Table:
     """Every metric of every task, the headline first; and without texts that train holds too."""
     table = _table(title, "task", "metric", "score", "rows")
     if unseen:
@@ -24,8 +30,10 @@ def scores_table(title: str, scores: Mapping[str, Scores], unseen: Mapping[str, 
             cells = [task if place == 0 else "", name, number(value), str(one.count)]
             if fresh:
                 cells += [number(fresh.metrics[name]), str(fresh.count)]
-            is_last = place == len(one.metrics) - 1
-            table.add_row(*cells, style="bold" if place == 0 else None, end_section=is_last)
+            table.add_row(*cells, style="bold" if place == 0 else None)
+        if told := calibration.get(task):
+            table.add_row("", "calibration_error", number(told.after.error), str(told.after.count))
+        table.add_section()
     return table
 
 

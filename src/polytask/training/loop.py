@@ -96,7 +96,7 @@ class Loop:
         differentiated = dict.fromkeys([*model.parameters(), *experiment.balancer.parameters])
         self.mixed = MixedPrecision(precision, device, differentiated)
         self._rounds = Rounds(experiment, feed_sizes(experiment, train))
-        self._dev = dev
+        self.dev = dev
         self._watched = Watched(model, watched or {}, experiment)
         self.device = device
         self._observers = observers
@@ -241,7 +241,7 @@ class Loop:
         return min(gathered(found), key=lambda text: NO_TASK in text)
 
     def _evaluate(self, hooks: Hooks, passes: Mapping[str, float]) -> None:
-        results = score_tasks(self.model, self._dev, self._tasks, tune=True)
+        results = score_tasks(self.model, self.dev, self._tasks, tune=True)
         scores = {task.name: results[task.name].scores for task in self.experiment.tasks}
         at = self.position
         score = selected(scores, self.experiment.tasks, self.experiment.train.select)

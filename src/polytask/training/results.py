@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 
 from polytask.build import Experiment, save_model
 from polytask.errors import DiskError, RunError
+from polytask.evaluation.calibration import Calibration
 from polytask.evaluation.score import TaskResult
 from polytask.heads import Scores
 from polytask.model import MultiTaskModel
@@ -55,7 +56,8 @@ def write_results(
     """
     metrics = {} if is_new_model else read_metrics(folder)
     metrics[split] = {
-        task: scores_entry(result.scores, result.unseen) for task, result in results.items()
+        task: scores_entry(result.scores, result.unseen, result.calibration)
+        for task, result in results.items()
     }
     with writing(folder.path):
         write_synced(folder.metrics, json.dumps(metrics, ensure_ascii=False, indent=2))
@@ -67,12 +69,16 @@ def write_results(
                 file.unlink()
 
 
-def scores_entry(scores: Scores, unseen: Scores | None) -> dict[str, object]:
-    """The scores of one task, and those without texts that train holds too, ready for JSON."""
+def scores_entry(
+    scores: Scores, unseen: Scores | None, calibration: Calibration | None
+) -> dict[str, object]:
+    """The scores of one task, those without texts that train holds too, how true it speaks."""
     entry = scores_as_json(scores)
     if unseen is not None:
         entry["without_seen_in_train"] = scores_as_json(unseen)
         entry["seen_in_train"] = scores.count - unseen.count
+    if calibration is not None and calibration.after.count:
+        entry["calibration"] = calibration.to_json()
     return entry
 
 

@@ -1,14 +1,11 @@
 """One run from experiment file to finished folder, or to a state it can go on from."""
 
-import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FrameType
 from typing import cast
 
 import torch
@@ -33,6 +30,7 @@ from polytask.evaluation.score import TaskResult
 from polytask.processes import any_of, first_before_others, first_does, is_first, joined, num, place
 from polytask.training import sharding
 from polytask.training.checkpoint import newest_checkpoint, save_checkpoint, write_text
+from polytask.training.finish import finish
 from polytask.training.folder import RunFolder
 from polytask.training.journal import Journal
 from polytask.training.loop import Hooks, Loop
@@ -50,6 +48,7 @@ from polytask.training.state import (
     restore_weights,
     take_snapshot,
 )
+from polytask.training.stopping import Stopping
 from polytask.training.trackers import open_tracker
 
 
@@ -121,7 +120,7 @@ class _Session:
         self.observers = observers if num() == 1 else [Held(one) for one in observers]
         self.last_save = time.monotonic()
         self.random: Mapping[str, Tensor] = {}
-        self.is_stopping = False
+        self.stopping = Stopping()
 
     def note(self, text: str) -> None:
         for observer in self.observers:
@@ -152,7 +151,7 @@ class _Session:
         first_does(self.folder.forget_earlier)
         if snapshot is None and self.experiment.train.on_nan == "rollback":
             self._save(loop)
-        with self._catching_signals():
+        with self.stopping.listening():
             is_done = self._train(loop, hooks)
         if not is_done:
             raise Interrupted(f"Stopped at step {loop.position.step} of {loop.num_steps}.")
@@ -237,7 +236,7 @@ class _Session:
         is_due = time.monotonic() - self.last_save > 60 * options.every_minutes
         if options.every_steps and loop.position.step % options.every_steps == 0:
             is_due = True
-        is_due, is_stopping = any_of([is_due, self.is_stopping])
+        is_due, is_stopping = any_of([is_due, self.stopping.is_asked])
         tell_faults(self.observers)
         if is_due or is_stopping:
             self._save(loop)
@@ -262,6 +261,8 @@ class _Session:
 
     def _finish(self, loop: Loop) -> None:
         tell_faults(self.observers)
+        for told in first_does(lambda: finish(self.folder, loop.dev, loop.device)):
+            self.note(told)
         first_does(lambda: self.folder.mark("finished", self.experiment.plain))
         self.journal.write(
             "end",
@@ -273,27 +274,5 @@ class _Session:
             },
         )
 
-    @contextmanager
-    def _catching_signals(self) -> Iterator[None]:
-        """The first Ctrl-C, SIGTERM or SIGUSR1 stops after the step; a second stops at once."""
 
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            if self.is_stopping:
-                raise KeyboardInterrupt
-            self.is_stopping = True
-
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {s: signal.signal(s, stop) for s in _STOPPING}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-_STOPPING = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
-]
 _FORMULA = "each target counts once (words for tags, records otherwise)"

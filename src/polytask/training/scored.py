@@ -63,6 +63,7 @@ def score_run(folder: RunFolder, split: Split, overrides: Sequence[str] = ()) ->
         make_feeds(experiment, model, records[split], cache=cache),
         experiment.tasks_by_feed(),
         seen=lambda feed: occur_in(text_keys(feed.records, feed.view), train_keys),
+        is_final=True,
     )
     if not overrides:
         write_results(folder, split, results)
