@@ -23,7 +23,8 @@ class Task:
     """One task of a run. An auxiliary one trains along but has no say in which model is best.
 
     reads: the tasks whose probabilities its head sees beside the hidden states. agrees: those that
-    it is to agree with. weight_decay: that of its head, None for that of the optimizer.
+    it is to agree with. weight_decay: that of its head, None for that of the optimizer. risk: the
+    share of answers that may be wrong among those that it calls sure, None if it calls none so.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Task:
     reads: Reads = NOTHING
     weight_decay: float | None = None
     agrees: Agrees = ALONE
+    risk: float | None = None
 
 
 def task_section(
@@ -46,8 +48,9 @@ def task_section(
     long: Long | None = None,
     stride: Annotated[int, Field(ge=0)] | None = None,
     weight_decay: Annotated[float, Field(ge=0)] | None = None,
+    risk: Annotated[float, Field(gt=0, lt=1)] | None = None,
 ) -> None:
-    """The keys of every task: its data, its part, what it reads, whom it agrees with, how, its L2.
+    """The keys of every task: data, part, what it reads, whom it agrees with, how, L2, risk.
 
     Unless that is said, a task is an auxiliary if it learns from texts alone and others do not.
     """

@@ -33,7 +33,7 @@ from polytask.data.dataset import DataSet
 from polytask.data.views import Long
 from polytask.encoders import ENCODERS, EncoderSource
 from polytask.errors import ConfigError, did_you_mean
-from polytask.heads import HEADS, Agrees, Head, ReadableHead, Reads
+from polytask.heads import HEADS, Agrees, Head, ProbableHead, ReadableHead, Reads
 from polytask.mixing import MIXERS, Mixer
 from polytask.mixing.oversampling import mixing_section
 from polytask.tasks import Task, feed_names, task_section
@@ -175,7 +175,11 @@ def _tasks(
             cast(float, common["agreement"]),
         )
         data = cast(str, common["data"])
-        tasks.append(Task(name, data, head, bool(is_auxiliary), reads, decay, agrees))
+        risk = cast(float | None, common["risk"])
+        if risk is not None and not (isinstance(head, ProbableHead) and head.answers_once):
+            fault = "`risk:` is for kinds that give each text one answer with a probability"
+            faults.append(f"{section.where}: tasks.{name}: {fault}")
+        tasks.append(Task(name, data, head, bool(is_auxiliary), reads, decay, agrees, risk))
     if faults:
         raise ConfigError("\n".join(faults))
     return tasks

@@ -1,15 +1,19 @@
 """Probabilities made true on dev, and how true they are."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import cast
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from polytask.data.batching import by_length
+from polytask.build import task_records
+from polytask.data.batching import Part, by_length
 from polytask.data.feed import Feed
-from polytask.evaluation.predict import BATCH_TOKENS, answered
-from polytask.heads import Chance, Gold, Prediction, ProbableHead
+from polytask.evaluation.predict import BATCH_TOKENS, answered, predict
+from polytask.evaluation.risk import Given, fit_risk
+from polytask.heads import Chance, Gold, Head, Prediction, ProbableHead, ScopedHead, Seen
 from polytask.metrics.calibration import Reliability
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task
@@ -17,14 +21,18 @@ from polytask.tasks import Task
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How true the probabilities of a task are as they are stated, and as training left them."""
+    """How true the probabilities of a task are as they are stated, and as training left them.
+
+    given: with `risk:`, how many answers are sure and how many of these wrong.
+    """
 
     before: Reliability
     after: Reliability
+    given: Given | None
 
     def to_json(self) -> dict[str, object]:
         """Plain values."""
-        return {"before": self.before.to_json(), "after": self.after.to_json()}
+        return asdict(self)
 
 
 def probable(task: Task) -> ProbableHead | None:
@@ -47,11 +55,7 @@ def calibrate(
         batches = list(by_length(feed.lengths, feed.num_rows, BATCH_TOKENS)) if heads else []
         for part, logits in answered(model, feed, tasks[name], batches):
             for task, head in heads.items():
-                inputs = part.inputs.to(torch.device("cpu"))
-                targets = {
-                    key: target.to(model.device)
-                    for key, target in head.targets(part.records, inputs).items()
-                }
+                targets = _targets(head, part, model.device)
                 if head.count(targets):
                     with torch.inference_mode():
                         evidence[task].append(head.evidence(logits[task], targets))
@@ -59,6 +63,55 @@ def calibrate(
             if evidence[task]:
                 found[task] = head.calibrate(evidence[task])
     return found
+
+
+def fit_scopes(
+    model: MultiTaskModel,
+    train: Mapping[str, Feed],
+    dev: Mapping[str, Feed],
+    tasks: Mapping[str, Sequence[Task]],
+) -> dict[str, str]:
+    """Lets heads that tell texts out of scope learn from train and dev; says what they found."""
+    found: dict[str, str] = {}
+    for name in train:
+        for task in tasks[name]:
+            head = task.head
+            if isinstance(head, ScopedHead) and head.scope is not None:
+                seen = [_seen(model, feed, task, head) for feed in (train[name], dev[name])]
+                found[task.name] = head.scope.to("cpu").fit(*seen)
+                head.scope.to(model.device)
+    return found
+
+
+def fit_risks(
+    model: MultiTaskModel, dev: Mapping[str, Feed], tasks: Mapping[str, Sequence[Task]]
+) -> dict[str, str]:
+    """Lets tasks with `risk:` learn on dev which answers are sure; says what they found."""
+    found: dict[str, str] = {}
+    for name, feed in dev.items():
+        risky = [task for task in tasks[name] if task.risk is not None]
+        predictions = predict(model, feed, risky) if risky else {}
+        for task in risky:
+            golds = [task.head.gold(record) for record in task_records(task, feed.records)]
+            head, risk = cast(ProbableHead, task.head), cast(float, task.risk)
+            found[task.name] = fit_risk(head, golds, predictions[task.name], risk)
+    return found
+
+
+def _seen(model: MultiTaskModel, feed: Feed, task: Task, head: ScopedHead) -> Seen:
+    batches = list(by_length(feed.lengths, feed.num_rows, BATCH_TOKENS))
+    return Seen.joined(
+        [
+            head.seen(logits[task.name], _targets(head, part, model.device))
+            for part, logits in answered(model, feed, [task], batches)
+        ]
+    )
+
+
+def _targets(head: Head, part: Part, device: torch.device) -> dict[str, Tensor]:
+    inputs = part.inputs.to(torch.device("cpu"))
+    targets = head.targets(part.records, inputs)
+    return {name: target.to(device) for name, target in targets.items()}
 
 
 def reliability(

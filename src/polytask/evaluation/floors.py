@@ -100,7 +100,8 @@ def _read(task: Task, records: Records, cleaning: Cleaning | None) -> _Part:
     golds: list[object] = []
     for record in task_records(task, records):
         gold = task.head.gold(record)
-        if gold is None:
+        plain = task.head.plain
+        if gold is None or (plain is not None and plain.value(gold) is None):
             continue
         segments = [part for row in task.head.view.rows(record, cleaning) for part in row]
         texts.append(tuple(one if isinstance(one, str) else " ".join(one) for one in segments))

@@ -12,6 +12,7 @@ from polytask.data.feed import RowSource
 from polytask.data.records import Indices
 from polytask.data.windows import gather, whole_texts
 from polytask.encoders import Encoder
+from polytask.evaluation.risk import decoder
 from polytask.heads import Decode, Prediction, pool_mean
 from polytask.model import MultiTaskModel
 from polytask.processes import gathered, share
@@ -30,7 +31,7 @@ def predict(
 
     While several processes train, each computes its share of the batches and all get everything.
     """
-    return decoded(model, source, tasks, {task.name: (task, task.head.decode) for task in tasks})
+    return decoded(model, source, tasks, {task.name: (task, decoder(task)) for task in tasks})
 
 
 def decoded(

@@ -9,6 +9,7 @@ from polytask.build import task_records
 from polytask.data.feed import Feed
 from polytask.evaluation.calibration import Calibration, probable, reliability
 from polytask.evaluation.predict import decoded
+from polytask.evaluation.risk import decoder, given
 from polytask.heads import Decode, Gold, Prediction, Scores, raw
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task
@@ -49,7 +50,7 @@ def score_tasks(
     for name, feed in feeds.items():
         stating = [(task, head) for task in tasks[name] if is_final and (head := probable(task))]
         decoders: dict[tuple[str, bool], tuple[Task, Decode]] = {
-            (task.name, False): (task, task.head.decode) for task in tasks[name]
+            (task.name, False): (task, decoder(task)) for task in tasks[name]
         }
         decoders |= {(task.name, True): (task, raw(head)) for task, head in stating}
         predictions = decoded(model, feed, tasks[name], decoders)
@@ -65,7 +66,8 @@ def score_tasks(
             before, after = (
                 reliability(head, golds, predictions[task.name, is_raw]) for is_raw in (True, False)
             )
-            results[task.name] = replace(results[task.name], calibration=Calibration(before, after))
+            told = Calibration(before, after, given(head, golds, predictions[task.name, False]))
+            results[task.name] = replace(results[task.name], calibration=told)
     return results
 
 

@@ -18,6 +18,7 @@ from polytask.heads.rank import Rank
 from polytask.heads.reading import ALONE, NOTHING, Agrees, ReadableHead, Reader, Reads
 from polytask.heads.regress import Regress
 from polytask.heads.relate import Relate
+from polytask.heads.scope import ScopedHead, Seen
 from polytask.heads.spans import Spans
 from polytask.heads.tag import Tag
 
@@ -55,7 +56,9 @@ __all__ = [
     "ReadableHead",
     "Reader",
     "Reads",
+    "ScopedHead",
     "Scores",
+    "Seen",
     "TokenHead",
     "pool_mean",
     "raw",

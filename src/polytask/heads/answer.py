@@ -32,6 +32,7 @@ class AnswerSpan(TemperedHead):
     """
 
     view: PassageView
+    answers_once = True
 
     def __init__(
         self,

@@ -25,6 +25,7 @@ class Choose(PlainHead, TemperedHead):
     """The right one of any number of candidates: an answer, a reply, an ending."""
 
     view: CandidatesView
+    answers_once = True
 
     def __init__(
         self,
@@ -107,7 +108,7 @@ class Choose(PlainHead, TemperedHead):
         return self.loss(logits / temperature, targets)
 
     def decode(self, logits: Tensor, records: Sequence[Record], inputs: Inputs) -> list[Prediction]:
-        """`{"choice": number, "text": candidate, "probabilities": [...]}`."""
+        """`{"choice": number, "text": candidate, "probability": p, "probabilities": [...]}`."""
         scores = by_record(logits.float() / self.temperature, candidate_rows(inputs.owners))
         chances = scores.softmax(-1).tolist()
         return [
@@ -118,12 +119,16 @@ class Choose(PlainHead, TemperedHead):
     def _prediction(self, candidates: Sequence[str], chances: Sequence[float]) -> Prediction:
         kept = [round(chance, 6) for chance in chances[: len(candidates)]]
         choice = kept.index(max(kept))
-        return {"choice": choice, "text": candidates[choice], "probabilities": kept}
+        return {
+            "choice": choice,
+            "text": candidates[choice],
+            "probability": kept[choice],
+            "probabilities": kept,
+        }
 
     def chances(self, gold: Gold, prediction: Prediction) -> list[Chance]:
         """That of the candidate chosen."""
-        probabilities = cast(Sequence[float], prediction["probabilities"])
-        return [(max(probabilities), prediction["choice"] == gold)]
+        return [(cast(float, prediction["probability"]), prediction["choice"] == gold)]
 
     def score(self, gold: Sequence[Gold], predicted: Sequence[Prediction]) -> Scores:
         """Accuracy and mean reciprocal rank of the right candidate."""

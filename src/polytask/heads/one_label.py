@@ -15,7 +15,10 @@ from polytask.heads.imbalance import ClassWeights, check_weights, log_priors, we
 
 
 class OneLabel(nn.Module):
-    """The labels of one column, of which a record has one, and what unequal frequencies ask for."""
+    """The labels of one column, of which a record has one, and what unequal frequencies ask for.
+
+    outside: the label of records that none of the others fits; it is not learned.
+    """
 
     def __init__(
         self,
@@ -23,6 +26,7 @@ class OneLabel(nn.Module):
         *,
         labels: list[str] | None = None,
         unknown: Unknown = "refused",
+        outside: str | None = None,
         class_weights: ClassWeights = None,
         focal: float = 0.0,
         logit_adjustment: float = 0.0,
@@ -34,7 +38,10 @@ class OneLabel(nn.Module):
         self.labels = list(labels or ())
         if len(set(self.labels)) < len(self.labels):
             raise ConfigError("`labels:` names a label twice")
+        if outside in self.labels:
+            raise ConfigError(f"`labels:` names '{outside}', which is out of scope")
         self.unknown = unknown
+        self.outside = outside
         check_weights(class_weights)
         self.class_weights = class_weights
         self.focal = focal
@@ -88,9 +95,10 @@ class OneLabel(nn.Module):
     def problem(self, record: Record) -> str | None:
         """A label that was not in the training data."""
         label = self.gold(record)
-        if label is None or label in self.labels or self.unknown == "wrong":
+        if label in (None, self.outside, *self.labels) or self.unknown == "wrong":
             return None
-        return f"label '{label}' is not one of the labels. {did_you_mean(label, self.labels)}"
+        hint = did_you_mean(str(label), self.labels)
+        return f"label '{label}' is not one of the labels. {hint}"
 
     def labels_and(self, gold: Sequence[str]) -> list[str]:
         """The labels, and behind them those gold ones that train does not have."""
@@ -161,4 +169,5 @@ class OneLabel(nn.Module):
         return labels, missing, best
 
     def _count(self, records: Iterable[Record]) -> Counter[str]:
-        return Counter(label for record in records if (label := self.gold(record)) is not None)
+        labels = (self.gold(record) for record in records)
+        return Counter(label for label in labels if label not in (None, self.outside))

@@ -43,6 +43,8 @@ class Ordinal(PlainHead, TemperedHead):
     Mirjalili and Raschka, "Rank consistent ordinal regression for neural networks", 2020).
     """
 
+    answers_once = True
+
     def __init__(
         self,
         *,

@@ -1,5 +1,6 @@
 """Heads that say how likely their answers are, which dev makes true once training is over."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
@@ -26,9 +27,22 @@ class ProbableHead(Head, ABC):
     """A head whose predictions hold probabilities.
 
     is_raw: whether it states them as training left them, not as dev made them true.
+    answers_once: whether each prediction is one answer, with its `probability`.
     """
 
     is_raw = False
+    answers_once = False
+    sure_since: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("sure_since", torch.tensor(torch.nan, dtype=torch.float64))
+
+    @property
+    def sure_from(self) -> float | None:
+        """The probability from which its answers are sure enough for `risk:`, None until fitted."""
+        found = self.sure_since.item()
+        return None if math.isnan(found) else found
 
     @property
     def is_probable(self) -> bool:

@@ -36,6 +36,7 @@ class Relate(PlainHead, TemperedHead):
     """
 
     view: MarkedView
+    answers_once = True
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.isotonic import IsotonicRegression
@@ -55,10 +55,6 @@ class Reliability:
         error = math.fsum(one.count * abs(one.stated - one.right) for one in bins) / len(pairs)
         brier = float(np.square(pairs[:, 0] - pairs[:, 1]).mean())
         return cls(error, brier, len(pairs), bins)
-
-    def to_json(self) -> dict[str, object]:
-        """Plain values."""
-        return asdict(self)
 
 
 def isotonic_curve(chances: np.ndarray, fits: np.ndarray) -> Curve:

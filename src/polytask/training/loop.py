@@ -96,6 +96,7 @@ class Loop:
         differentiated = dict.fromkeys([*model.parameters(), *experiment.balancer.parameters])
         self.mixed = MixedPrecision(precision, device, differentiated)
         self._rounds = Rounds(experiment, feed_sizes(experiment, train))
+        self.train = train
         self.dev = dev
         self._watched = Watched(model, watched or {}, experiment)
         self.device = device

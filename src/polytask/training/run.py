@@ -261,7 +261,7 @@ class _Session:
 
     def _finish(self, loop: Loop) -> None:
         tell_faults(self.observers)
-        for told in first_does(lambda: finish(self.folder, loop.dev, loop.device)):
+        for told in first_does(lambda: finish(self.folder, loop.train, loop.dev, loop.device)):
             self.note(told)
         first_does(lambda: self.folder.mark("finished", self.experiment.plain))
         self.journal.write(
