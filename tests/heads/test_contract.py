@@ -2,8 +2,10 @@
 
 import copy
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from polytask.data.feed import LiveRows
 from polytask.data.records import Record
 from polytask.encoders import Encoder
 from polytask.encoders.scratch import Scratch
-from polytask.heads import HEADS, Head, Prediction
+from polytask.heads import HEADS, Head, Prediction, ProbableHead, raw
 from polytask.heads.answer import AnswerSpan
 from polytask.heads.choose import Choose
 from polytask.heads.classify import Classify
@@ -27,6 +29,7 @@ from polytask.heads.match import Match
 from polytask.heads.multilabel import Multilabel
 from polytask.heads.ordinal import Ordinal
 from polytask.heads.parse import Parse
+from polytask.heads.probable import TemperedHead
 from polytask.heads.rank import Rank
 from polytask.heads.regress import Regress
 from polytask.heads.relate import Relate
@@ -146,6 +149,12 @@ APART = pytest.mark.parametrize(
     "case", [case for case, make in CASES.items() if make().needs and "near" not in case]
 )
 """Those to whom the other records of a batch mean nothing."""
+
+PROBABLE = pytest.mark.parametrize(
+    "case",
+    [c for c, make in CASES.items() if isinstance(h := make(), ProbableHead) and h.is_probable],
+)
+"""Those whose predictions hold probabilities."""
 
 
 @pytest.fixture
@@ -408,3 +417,61 @@ def test_a_head_reads_records_without_changing_them(case: str, encoder: Encoder)
     predict(model_of(case, encoder), RECORDS)
 
     assert before == RECORDS
+
+
+NUMBERS = ("probability", "probabilities", "spread", "spreads", "is_sure")
+
+
+def without_numbers(value: object) -> object:
+    """What a prediction decides, without how sure it is."""
+    if isinstance(value, dict):
+        return {key: without_numbers(one) for key, one in value.items() if key not in NUMBERS}
+    return [without_numbers(one) for one in value] if isinstance(value, list) else value
+
+
+@PROBABLE
+def test_being_calibrated_changes_how_sure_a_head_is_and_nothing_else(
+    case: str, encoder: Encoder
+) -> None:
+    model = model_of(case, encoder)
+    train(model, num_steps=20)
+    head = cast(ProbableHead, model.head("task"))
+    batch = pass_of(model, RECORDS)
+    inputs, targets = batch.parts[0].inputs, batch.parts[0].targets["task"]
+    with torch.inference_mode():
+        logits = model(batch, {"feed": ["task"]})["task"]
+        before = head.decode(logits, RECORDS, inputs)
+        told = head.calibrate([head.evidence(logits, targets)] * 50)
+        after, without = head.decode(logits, RECORDS, inputs), raw(head)(logits, RECORDS, inputs)
+
+    assert told
+    assert without == before != after
+    assert without_numbers(after) == without_numbers(before)
+    for record, prediction in zip(RECORDS, after, strict=True):
+        gold = head.gold(record)
+        chances = [] if gold is None else head.chances(gold, prediction)
+        assert all(0 <= chance <= 1 and isinstance(right, bool) for chance, right in chances)
+
+
+@PROBABLE
+def test_no_temperature_makes_gold_labels_likelier_than_the_one_found(
+    case: str, encoder: Encoder
+) -> None:
+    model = model_of(case, encoder)
+    train(model, num_steps=20)
+    head = model.head("task")
+    if not isinstance(head, TemperedHead):
+        return
+    batch = pass_of(model, RECORDS)
+    targets = batch.parts[0].targets["task"]
+    with torch.inference_mode():
+        logits = model(batch, {"feed": ["task"]})["task"]
+        head.calibrate([head.evidence(logits, targets)] * 1000)
+        tried = [times * head.temperature for times in (0.8, 1.0, 1.25)]
+        surprises = [
+            1000 * head.surprise(logits, targets, one).item() + math.log(one) ** 2 / 2
+            for one in tried
+        ]
+
+    is_at_the_edge = not 0.13 < head.temperature < 7.9
+    assert is_at_the_edge or surprises[1] == min(surprises)

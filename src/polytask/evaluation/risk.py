@@ -17,6 +17,9 @@ from polytask.tasks import Task
 CONFIDENCE = 0.95
 """How surely the declared share is not exceeded, on texts like those of dev."""
 _STEPS = 20
+_FEW = 100
+_NONE = 2.0
+"""A threshold that no probability reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +55,19 @@ def fit_risk(
 ) -> str:
     """Sets the probability from which answers are sure, from those of dev; says what it is.
 
-    The least of 20 thresholds, from the highest down, such that the upper bound of the share of
-    wrong answers above it, and above each before it, is within `risk` with a confidence of 95 %.
-    Sources: Clopper and Pearson (Biometrika 1934) for the bound, Angelopoulos et al., "Learn then
-    Test" (2021), for testing in a fixed order. An answer to a text that no label fits is wrong.
+    The least of 20 thresholds, from the highest down but for those above which fewer than 100
+    answers are, such that the upper bound of the share of wrong answers above it, and above each
+    before it, is within `risk` with a confidence of 95 %. Sources: Clopper and Pearson (Biometrika
+    1934) for the bound; Angelopoulos et al., "Learn then Test" (2021), for a fixed order of tests.
+    An answer to a text that no label fits is wrong.
     """
     pairs = _pairs(head, golds, found)
     order = np.sort(pairs[:, 0])[::-1]  # (answers,), the surest first
-    threshold, told = np.inf, "none is sure enough"
-    for num in np.linspace(0, len(order), _STEPS + 1)[1:].round().astype(int):
-        if not num:
-            continue
+    threshold, told = _NONE, "none is sure enough"
+    for num in np.unique(np.linspace(0, len(order), _STEPS + 1).round().astype(int))[1:]:
         above = pairs[pairs[:, 0] >= order[num - 1]]
+        if len(above) < min(_FEW, len(pairs)):
+            continue
         num_wrong = int((above[:, 1] == 0).sum())
         bound = beta.ppf(CONFIDENCE, num_wrong + 1, len(above) - num_wrong)
         if num_wrong == len(above) or bound > risk:

@@ -1,6 +1,5 @@
 """Heads that say how likely their answers are, which dev makes true once training is over."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
@@ -15,6 +14,8 @@ from polytask.heads.head import Gold, Head, Prediction
 
 GRID = np.exp2(np.arange(-12, 13) / 4)
 """Temperatures that are tried, 1/8 to 8; the best lies between neighbours: (temperatures,)."""
+
+_NOT_FITTED = -1.0
 
 Chance = tuple[float, bool]
 """The probability that an answer stated for itself, and whether it was right."""
@@ -36,13 +37,13 @@ class ProbableHead(Head, ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("sure_since", torch.tensor(torch.nan, dtype=torch.float64))
+        self.register_buffer("sure_since", torch.tensor(_NOT_FITTED, dtype=torch.float64))
 
     @property
     def sure_from(self) -> float | None:
         """The probability from which its answers are sure enough for `risk:`, None until fitted."""
         found = self.sure_since.item()
-        return None if math.isnan(found) else found
+        return None if found == _NOT_FITTED else found
 
     @property
     def is_probable(self) -> bool:
