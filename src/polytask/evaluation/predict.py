@@ -1,24 +1,25 @@
 """The batch loop that everyone uses: predictions of every task for records of a feed."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from polytask.data.batching import Part, by_length, pad
+from polytask.data.batching import Inputs, Part, by_length, pad
 from polytask.data.feed import RowSource
-from polytask.data.records import Indices
+from polytask.data.records import Indices, Record
 from polytask.data.windows import gather, whole_texts
 from polytask.encoders import Encoder
 from polytask.evaluation.risk import decoder
-from polytask.heads import Decode, Prediction, pool_mean
+from polytask.heads import Prediction, pool_mean
 from polytask.model import MultiTaskModel
 from polytask.processes import gathered, share
 from polytask.tasks import Task, make_pass
 
 Name = TypeVar("Name")
+Made = TypeVar("Made")
 
 BATCH_TOKENS = 4096
 """Padded tokens of a pass at prediction: one fixed number, so that results repeat exactly."""
@@ -38,11 +39,12 @@ def decoded(
     model: MultiTaskModel,
     source: RowSource,
     tasks: Sequence[Task],
-    decoders: Mapping[Name, tuple[Task, Decode]],
-) -> dict[Name, list[Prediction]]:
+    decoders: Mapping[Name, tuple[Task, Callable[[Tensor, Sequence[Record], Inputs], list[Made]]]],
+) -> dict[Name, list[Made]]:
     """What each decoder, by its name, makes of the logits of a task; otherwise as `predict`."""
     batches = list(by_length(source.lengths, source.num_rows, BATCH_TOKENS))
-    found: dict[Name, list[Prediction]] = {name: [{}] * len(source.lengths) for name in decoders}
+    num = len(source.lengths)
+    found: dict[Name, list[Made]] = {name: [cast(Made, None)] * num for name in decoders}
     mine = [
         (
             part.indices.tolist(),

@@ -13,7 +13,7 @@ from polytask.heads.match import Match
 from polytask.heads.multilabel import Multilabel
 from polytask.heads.ordinal import Ordinal
 from polytask.heads.parse import Parse
-from polytask.heads.probable import Chance, Decode, ProbableHead, raw
+from polytask.heads.probable import Chance, Decode, LabelledHead, ProbableHead, raw
 from polytask.heads.rank import Rank
 from polytask.heads.reading import ALONE, NOTHING, Agrees, ReadableHead, Reader, Reads
 from polytask.heads.regress import Regress
@@ -50,6 +50,7 @@ __all__ = [
     "Decode",
     "Gold",
     "Head",
+    "LabelledHead",
     "Plain",
     "Prediction",
     "ProbableHead",

@@ -24,7 +24,7 @@ from polytask.heads.head import (
 )
 from polytask.heads.imbalance import ClassWeights, recall_by_frequency
 from polytask.heads.one_label import OneLabel
-from polytask.heads.probable import Chance, TemperedHead, one_chance
+from polytask.heads.probable import Chance, LabelledHead, one_chance
 from polytask.heads.reading import ReadableHead, signals_of_records
 from polytask.heads.scope import Scope, ScopedHead, Seen, scope_metrics
 from polytask.metrics.classes import accuracy, class_table, confusion, macro_f1, matthews
@@ -34,7 +34,7 @@ _MANY = 20
 """With more labels than this, recall is told apart by how frequent they are in train."""
 
 
-class Classify(PlainHead, ReadableHead, TemperedHead, ScopedHead):
+class Classify(PlainHead, ReadableHead, LabelledHead, ScopedHead):
     """One of several labels for a text or a pair of texts (sentiment, topic, intent, inference)."""
 
     answers_once = True
@@ -196,6 +196,15 @@ class Classify(PlainHead, ReadableHead, TemperedHead, ScopedHead):
         """Logits and the states behind them, if there are any."""
         num = len(self.one.labels)
         return logits[:, :num].float(), logits[:, num:].float()
+
+    @property
+    def label_names(self) -> Sequence[str]:
+        """The labels."""
+        return self.one.labels
+
+    def likelihoods(self, logits: Tensor) -> Tensor:
+        """Those by which it decides."""
+        return (self.one.scores(self._parted(logits)[0]) / self.temperature).softmax(-1)
 
     def chances(self, gold: Gold, prediction: Prediction) -> list[Chance]:
         """That of the label; none for a text out of scope, which no label fits."""

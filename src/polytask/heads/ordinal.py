@@ -25,7 +25,7 @@ from polytask.heads.head import (
     pair_features,
     pool_mean,
 )
-from polytask.heads.probable import Chance, TemperedHead, one_chance
+from polytask.heads.probable import Chance, LabelledHead, one_chance
 from polytask.metrics.classes import accuracy, class_table, confusion, quadratic_kappa
 from polytask.metrics.numbers import mae
 
@@ -33,7 +33,7 @@ _LEAST = 1e-6
 """The least probability whose logarithm is taken."""
 
 
-class Ordinal(PlainHead, TemperedHead):
+class Ordinal(PlainHead, LabelledHead):
     """One of several levels in an order (stars, severity, school grades) for a text or a pair.
 
     For each level but the highest it asks whether the text stands above it. `corn` asks that of the
@@ -203,6 +203,15 @@ class Ordinal(PlainHead, TemperedHead):
         above = self._above(logits, temperature)
         bounds = nnf.pad(nnf.pad(above, (1, 0), value=1.0), (0, 1))  # (records, levels + 1)
         return bounds[:, :-1] - bounds[:, 1:]
+
+    @property
+    def label_names(self) -> Sequence[str]:
+        """The levels."""
+        return self.levels
+
+    def likelihoods(self, logits: Tensor) -> Tensor:
+        """Those of the levels."""
+        return self._of_levels(logits, self.temperature).clamp(min=0)
 
     def chances(self, gold: Gold, prediction: Prediction) -> list[Chance]:
         """That of the level."""

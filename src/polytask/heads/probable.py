@@ -99,6 +99,19 @@ class TemperedHead(ProbableHead, ABC):
         return f"temperature {self.temperature:.2f}"
 
 
+class LabelledHead(TemperedHead, ABC):
+    """A head that gives each record one of some labels."""
+
+    @property
+    @abstractmethod
+    def label_names(self) -> Sequence[str]:
+        """The labels."""
+
+    @abstractmethod
+    def likelihoods(self, logits: Tensor) -> Tensor:
+        """Probabilities of the labels: (records, labels)."""
+
+
 def one_chance(gold: Gold, prediction: Prediction) -> list[Chance]:
     """That of a prediction with a `label` and its `probability`."""
     return [(cast(float, prediction["probability"]), prediction["label"] == gold)]

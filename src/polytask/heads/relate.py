@@ -23,12 +23,12 @@ from polytask.heads.head import (
 )
 from polytask.heads.imbalance import ClassWeights
 from polytask.heads.one_label import OneLabel
-from polytask.heads.probable import Chance, TemperedHead, one_chance
+from polytask.heads.probable import Chance, LabelledHead, one_chance
 from polytask.metrics.classes import class_table, confusion
 from polytask.metrics.relations import relation_metrics
 
 
-class Relate(PlainHead, TemperedHead):
+class Relate(PlainHead, LabelledHead):
     """The relation between two spans, from the states of the marks before them.
 
     Sources: Baldini Soares et al., "Matching the Blanks" (ACL 2019), for the states of the opening
@@ -148,6 +148,15 @@ class Relate(PlainHead, TemperedHead):
             strict=True,
         )
         return [prediction if has_marks else {**nothing} for prediction, has_marks in found]
+
+    @property
+    def label_names(self) -> Sequence[str]:
+        """The labels."""
+        return self.one.labels
+
+    def likelihoods(self, logits: Tensor) -> Tensor:
+        """Those by which it decides."""
+        return (self.one.scores(logits) / self.temperature).softmax(-1)
 
     def chances(self, gold: Gold, prediction: Prediction) -> list[Chance]:
         """That of the relation."""

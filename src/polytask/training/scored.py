@@ -15,9 +15,11 @@ from polytask.build import (
     split_records,
 )
 from polytask.data.checks import occur_in, text_keys
+from polytask.data.records import Records
 from polytask.data.tables import default_cache
 from polytask.errors import RunError
 from polytask.evaluation.score import TaskResult, score_tasks
+from polytask.model import MultiTaskModel
 from polytask.training.folder import RunFolder
 from polytask.training.precision import choose_device
 from polytask.training.results import write_results
@@ -27,10 +29,12 @@ Split = Literal["dev", "test"]
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Results by task, and the experiment of the run."""
+    """Results by task; model and experiment of the run, and the records of train by data set."""
 
     experiment: Experiment
     results: Mapping[str, TaskResult]
+    model: MultiTaskModel
+    train: Mapping[str, Records]
 
 
 def score_run(folder: RunFolder, split: Split, overrides: Sequence[str] = ()) -> Scored:
@@ -67,7 +71,7 @@ def score_run(folder: RunFolder, split: Split, overrides: Sequence[str] = ()) ->
     )
     if not overrides:
         write_results(folder, split, results)
-    return Scored(experiment, results)
+    return Scored(experiment, results, model, records["train"])
 
 
 def _ignore(_note: str) -> None:

@@ -1,92 +1,15 @@
-"""The command line: options in, exit code out. `--help` loads neither torch nor transformers."""
+"""Commands about one run, and about polytask itself."""
 
 import json
-import os
-import sys
-from enum import StrEnum
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from polytask.errors import DataError, DiskError, Interrupted, PolytaskError
+from polytask.cli.app import AsJson, DeviceName, Overrides, SplitName, app
+from polytask.errors import DataError
 
-USER_FAULT = 2
-DISK_FAULT = 74
-INTERRUPTED = 130
 _CHUNK = 256
-
-app = typer.Typer(
-    help="One text model for all your language tasks: a shared encoder and a head for each.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override an option: train.epochs=2."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON rather than a table.")]
-
-
-class SplitName(StrEnum):
-    """A split that can be scored."""
-
-    DEV = "dev"
-    TEST = "test"
-
-
-class DeviceName(StrEnum):
-    """Where a model computes."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-
-
-def main() -> None:
-    """Runs a command; the user's faults are one message on standard error and exit code 2.
-
-    A disk that refuses what a run writes is one, too, with exit code 74. A run that was stopped by
-    Ctrl-C, SIGTERM or SIGUSR1 says how to go on; its exit code is 130.
-    """
-    try:
-        app()
-    except PolytaskError as error:
-        _tell(error)
-        sys.exit(DISK_FAULT if isinstance(error, DiskError) else USER_FAULT)
-    except BrokenPipeError:
-        sys.stderr.close()
-    except Interrupted as error:
-        _tell(f"{error} The state is saved: run the same command, without --overwrite, to go on.")
-        sys.exit(INTERRUPTED)
-
-
-def _is_one_of_many() -> bool:
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
-def _tell(text: object) -> None:
-    """Of the processes of a launcher the first alone talks."""
-    if not _is_one_of_many() or os.environ.get("RANK", "0") == "0":
-        print(text, file=sys.stderr)
-
-
-@app.callback(invoke_without_command=True)
-def root(
-    context: typer.Context,
-    show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
-    """One text model for all your language tasks: a shared encoder and a head for each."""
-    if show_version:
-        print(version("polytask"))
-        raise typer.Exit
-    if _is_one_of_many() and context.invoked_subcommand != "train":
-        raise PolytaskError(
-            "Only `polytask train` runs in several processes: leave out the launcher"
-        )
 
 
 @app.command()
@@ -202,62 +125,16 @@ def report(
 
 
 @app.command()
-def sweep(
-    experiment: Path,
-    vary: Annotated[
-        list[str],
-        typer.Option(metavar="KEY=VALUE", help="A value to try; say a key again for another."),
-    ],
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 1.")] = 3,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of all runs; default: runs/ and the name, -sweep.")
-    ] = None,
-    overrides: Overrides = None,
+def mistakes(
+    run: Path,
+    split: Annotated[SplitName, typer.Option(help="Which split to look at.")] = SplitName.TEST,
 ) -> None:
-    """Train every combination of values with several seeds and compare the scores on dev."""
+    """Tell where a trained run goes wrong, how surely, and which gold labels probably are wrong."""
     from rich.console import Console
 
     from polytask import api
 
-    found = api.sweep(experiment, vary=vary, seeds=seeds, out=out, overrides=overrides or ())
-    Console().print(found.table())
-
-
-@app.command()
-def compare(
-    experiment: Path,
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 1.")] = 5,
-    margin: Annotated[
-        float, typer.Option(min=0, help="A difference smaller than this is as good as none.")
-    ] = 0.01,
-    jobs: Annotated[int, typer.Option(min=1, help="How many models to train at a time.")] = 1,
-    balancing: Annotated[
-        list[str] | None, typer.Option(metavar="KINDS", help="Other kinds of balancing to try.")
-    ] = None,
-    mixing: Annotated[
-        list[str] | None, typer.Option(metavar="KINDS", help="Other kinds of mixing to try.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of all runs; default: runs/ and the name, -compare.")
-    ] = None,
-    overrides: Overrides = None,
-) -> None:
-    """Train all tasks together and each alone, and say for each whether sharing helped."""
-    from rich.console import Console
-
-    from polytask import api
-
-    found = api.compare(
-        experiment,
-        seeds=seeds,
-        margin=margin,
-        jobs=jobs,
-        balancing=balancing or (),
-        mixing=mixing or (),
-        out=out,
-        overrides=overrides or (),
-    )
-    found.show(Console())
+    api.mistakes(run, split=split.value).show(Console())
 
 
 @app.command()

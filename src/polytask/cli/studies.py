@@ -1,0 +1,67 @@
+"""Commands about many runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from polytask.cli.app import Overrides, app
+
+
+@app.command()
+def sweep(
+    experiment: Path,
+    vary: Annotated[
+        list[str],
+        typer.Option(metavar="KEY=VALUE", help="A value to try; say a key again for another."),
+    ],
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 1.")] = 3,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of all runs; default: runs/ and the name, -sweep.")
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Train every combination of values with several seeds and compare the scores on dev."""
+    from rich.console import Console
+
+    from polytask import api
+
+    found = api.sweep(experiment, vary=vary, seeds=seeds, out=out, overrides=overrides or ())
+    Console().print(found.table())
+
+
+@app.command()
+def compare(
+    experiment: Path,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 1.")] = 5,
+    margin: Annotated[
+        float, typer.Option(min=0, help="A difference smaller than this is as good as none.")
+    ] = 0.01,
+    jobs: Annotated[int, typer.Option(min=1, help="How many models to train at a time.")] = 1,
+    balancing: Annotated[
+        list[str] | None, typer.Option(metavar="KINDS", help="Other kinds of balancing to try.")
+    ] = None,
+    mixing: Annotated[
+        list[str] | None, typer.Option(metavar="KINDS", help="Other kinds of mixing to try.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of all runs; default: runs/ and the name, -compare.")
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Train all tasks together and each alone, and say for each whether sharing helped."""
+    from rich.console import Console
+
+    from polytask import api
+
+    found = api.compare(
+        experiment,
+        seeds=seeds,
+        margin=margin,
+        jobs=jobs,
+        balancing=balancing or (),
+        mixing=mixing or (),
+        out=out,
+        overrides=overrides or (),
+    )
+    found.show(Console())
