@@ -30,6 +30,8 @@ LONG_BODIES: dict[str, str] = {}
 MANY_PARAMETERS: dict[str, str] = {
     "tasks.py:task_section": "each is a key of the experiment file",
     "api.py:compare": "each is an option of the command",
+    "api.py:curve": "each is an option of the command",
+    "cli/studies.py:curve": "each is an option of the command",
     "cli/studies.py:compare": "each is an option of the command",
 }
 """Functions of more than 6 parameters, with the reason."""

@@ -65,3 +65,35 @@ def compare(
         overrides=overrides or (),
     )
     found.show(Console())
+
+
+@app.command()
+def curve(
+    experiment: Path,
+    task: Annotated[str, typer.Option(help="The task whose rows are taken away.")],
+    rows: Annotated[
+        list[int] | None,
+        typer.Option(help="So many rows; say it again for more. Default: 10, 30, 100 per cent."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 1.")] = 3,
+    jobs: Annotated[int, typer.Option(min=1, help="How many models to train at a time.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of all runs; default: runs/ and the names, -curve.")
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Train a task on few and on more rows, alone and together: the rows that sharing saves."""
+    from rich.console import Console
+
+    from polytask import api
+
+    found = api.curve(
+        experiment,
+        task,
+        rows=rows or (),
+        seeds=seeds,
+        jobs=jobs,
+        out=out,
+        overrides=overrides or (),
+    )
+    Console().print(found.table())

@@ -117,10 +117,10 @@ def run_compare(study: Study, margin: float) -> Comparison:
     if any(one.partition("=")[0].strip() == "train.seed" for one in study.overrides):
         raise ConfigError("train.seed: each model is trained with every seed; say `seeds`")
     experiment = read_experiment(study.path, study.overrides)
-    tasks = _compared(experiment)
-    joint, alone, others = _trained(study, experiment, tasks)
+    tasks = comparable(experiment)
+    joint, alone, others = trained(study, experiment, tasks)
     study.console.rule("test")
-    chosen = {task: _best(lengths, [task]) for task, lengths in alone.items()}
+    chosen = {task: best_on_dev(lengths, [task]) for task, lengths in alone.items()}
     own = {task: judge(alone[task][chosen[task]], [task])[task].sample for task in tasks}
     judged = judge(joint, tasks)
     study.console.rule("floors")
@@ -153,7 +153,7 @@ Trials = dict[str, list[Planned]]
 """By trial its runs, one a seed; dev chooses among the trials."""
 
 
-def _trained(
+def trained(
     study: Study, experiment: Experiment, tasks: Sequence[str]
 ) -> tuple[list[Planned], dict[str, Trials], dict[str, Trials]]:
     """The runs of the joint model, of each task alone, and of other ways of sharing."""
@@ -172,7 +172,7 @@ def _trained(
     return joint, alone, others
 
 
-def _compared(experiment: Experiment) -> list[str]:
+def comparable(experiment: Experiment) -> list[str]:
     """The tasks that are not auxiliary. Raises ConfigError or RunError where nothing compares."""
     tasks = [task for task in experiment.tasks if not task.is_auxiliary]
     if len(experiment.tasks) < 2:
@@ -226,7 +226,7 @@ def _lengths(epochs: int) -> dict[str, list[str]]:
     }
 
 
-def _best(trials: Mapping[str, Sequence[Planned]], tasks: Sequence[str]) -> str:
+def best_on_dev(trials: Mapping[str, Sequence[Planned]], tasks: Sequence[str]) -> str:
     """Of some trials the best on dev, by the mean over seeds and tasks."""
 
     def on_dev(trial: str) -> float:
@@ -238,7 +238,7 @@ def _best(trials: Mapping[str, Sequence[Planned]], tasks: Sequence[str]) -> str:
 
 def _way(trials: Mapping[str, Sequence[Planned]], own: Mapping[str, Sample]) -> Way:
     """The best trial of a way, against models of their own."""
-    best = _best(trials, list(own))
+    best = best_on_dev(trials, list(own))
     judged = judge(trials[best], list(own))
     scores = {task: float(one.sample.whole.mean()) for task, one in judged.items()}
     less = {task: difference(one.sample, own[task]) for task, one in judged.items()}
