@@ -35,7 +35,9 @@ class Found:
             for table in _tables(task, found):
                 console.print(table)
         if missing := missing_extra():
-            console.print(f"Nobody looked for wrong labels: {missing}", soft_wrap=True)
+            console.print(
+                f"Nobody looked for wrong labels: {missing}", soft_wrap=True, markup=False
+            )
         console.print(f"All of it: {self.file}", soft_wrap=True, markup=False, highlight=False)
 
 
