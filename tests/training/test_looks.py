@@ -62,3 +62,42 @@ def test_progress_is_1_where_one_task_goes_down_its_gradient(
 
     (step,) = events(tmp_path / "run", "step")
     assert step["look"]["progress"]["stars"] == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("balancing", ["{kind: static}", "{kind: upgrad}"])
+def test_looking_ahead_changes_nothing_but_the_journal(
+    toy: Path, tmp_path: Path, balancing: str
+) -> None:
+    options = (f"balancing={balancing}", "train.epochs=1", "train.look_every=2")
+    train_toy(toy, tmp_path / "with", "train.look_ahead=true", *options)
+    train_toy(toy, tmp_path / "without", *options)
+
+    one, other = (best_weights(tmp_path / name) for name in ("with", "without"))
+    assert all(torch.equal(one[name], other[name]) for name in other)
+    looks = [step["look"] for step in events(tmp_path / "with", "step") if "look" in step]
+    tasks = {"intent", "items", "stars"}
+    assert all(set(ahead) <= tasks for look in looks for ahead in look["ahead"].values())
+    assert set(looks[0]["ahead"]) == set(looks[0]["norms"])
+    # A step on a task alone is a step down its own loss.
+    own = [look["ahead"][task][task] for look in looks for task in look["ahead"]]
+    assert sum(value > 0 for value in own) > 0.8 * len(own)
+
+
+def test_looking_ahead_is_the_optimizers_own_step_on_one_task(toy: Path, tmp_path: Path) -> None:
+    train_toy(
+        toy,
+        tmp_path / "run",
+        *STILL,
+        "train.look_every=1",
+        "train.look_ahead=true",
+        "train.max_steps=3",
+        "optimizer.head_lr=1.0e-12",
+        "balancing={kind: static, weights: {intent: 1.0, items: 0.0, stars: 0.0}}",
+    )
+
+    for step in events(tmp_path / "run", "step"):
+        look = step["look"]
+        for task, loss in step["losses"].items():
+            # The step that was made is one on intent alone; progress tells what it did to losses.
+            fall = look["progress"][task] * step["learning_rate"] * look["norms"][task] ** 2
+            assert look["ahead"]["intent"][task] == pytest.approx(fall / loss, abs=2e-5)

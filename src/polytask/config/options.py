@@ -18,6 +18,7 @@ class TrainOptions:
     after so many evaluations without a better model. on_nan: what to do when a loss, gradient or
     weight is not finite; more than max_skipped steps skipped in a row stop the run in any case.
     look_every: every so many steps the journal gets norms and cosines of the tasks' gradients.
+    look_ahead: at these steps also what a step on one task alone does to the losses of all.
     gradient_checkpointing: the backward computes again what each layer of the encoder gave, which
     saves memory and takes time.
     """
@@ -34,6 +35,7 @@ class TrainOptions:
     on_nan: Literal["raise", "skip", "rollback"] = "raise"
     max_skipped: Annotated[int, Field(ge=1)] = 10
     look_every: Annotated[int, Field(ge=1)] | None = 100
+    look_ahead: bool = False
     gradient_checkpointing: bool = False
     trackers: list[Tracker] | None = None
 

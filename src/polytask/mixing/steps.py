@@ -43,6 +43,11 @@ class Round:
     seen: Mapping[str, int]
 
 
+def apart(plan: StepPlan) -> StepPlan:
+    """The same records in passes of one feed each."""
+    return tuple((part,) for batch in plan for part in batch)
+
+
 def whole_counts(shares: Mapping[str, float], total: int) -> dict[str, int]:
     """`total` examples by share: rounded down, the rest to those with the largest remainders."""
     exact = {name: share * total for name, share in shares.items()}

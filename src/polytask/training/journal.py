@@ -147,6 +147,7 @@ def _plain(look: Look) -> dict[str, object]:
         "norms": look.norms,
         "cosines": {pair: round(cosine, 4) for pair, cosine in look.cosines.items()},
         "progress": look.progress,
+        **({"ahead": look.ahead} if look.ahead else {}),
     }
 
 

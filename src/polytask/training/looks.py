@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -10,20 +10,28 @@ import torch
 from torch import Tensor
 
 from polytask.balancing.sketch import SIZE, Sketch
+from polytask.config.options import TrainOptions
+from polytask.mixing.steps import StepPlan
 from polytask.model import MultiTaskModel
 from polytask.processes import summed
+from polytask.training.lookahead import Affinity
 from polytask.training.observer import Look
 from polytask.training.passes import StepPasses
+from polytask.training.sharding import is_sharded
 
 _TINY = 1e-20
 
 
 @dataclass(frozen=True, slots=True)
 class Gradients:
-    """What was seen before the weights changed. sketches: of each task's gradient, (numbers,)."""
+    """What was seen before the weights changed. sketches: of each task's gradient, (numbers,).
+
+    ahead: what a step on each task alone would do to the losses of all, if that was asked for.
+    """
 
     sketches: Mapping[str, Tensor]
     losses: Mapping[str, float]
+    ahead: Affinity
     seconds: float
 
 
@@ -33,18 +41,25 @@ class Looks:
     Gradients are seen as sketches, so norms and cosines have an error of about 2 %.
     """
 
-    def __init__(self, model: MultiTaskModel, every: int | None) -> None:
+    def __init__(
+        self,
+        model: MultiTaskModel,
+        options: TrainOptions,
+        ahead: Callable[[StepPlan], Affinity],
+    ) -> None:
         self._shared = [p for p in model.encoder.parameters() if p.requires_grad]
-        self._every = every
+        self._every = None if is_sharded(model.encoder) else options.look_every
+        self._ahead = ahead if options.look_ahead else None
         self._sketch = Sketch(self._shared)
 
     def is_due(self, step: int) -> bool:
         """Whether it is time at a step, counted from 0."""
         return bool(self._shared) and self._every is not None and step % self._every == 0
 
-    def gradients(self, passes: StepPasses, step: int) -> Gradients:
-        """The gradients of a step on the encoder."""
+    def gradients(self, passes: StepPasses, step: int, plan: StepPlan) -> Gradients:
+        """The gradients of a step on the encoder; plan: what the passes were made of."""
         started = time.perf_counter()
+        ahead = self._ahead(plan) if self._ahead else {}
         self._sketch.redraw(step)
         found: dict[str, Tensor] = {}
         for losses in passes:
@@ -57,7 +72,7 @@ class Looks:
             del losses, gradient
         nothing = torch.zeros(SIZE, dtype=torch.float64)
         sketches = {task: summed(found.get(task, nothing.clone())) for task in passes.tasks}
-        return Gradients(sketches, passes.losses(), time.perf_counter() - started)
+        return Gradients(sketches, passes.losses(), ahead, time.perf_counter() - started)
 
     def look(
         self, before: Gradients, after: Mapping[str, float], rate: float, seconds: float
@@ -75,4 +90,4 @@ class Looks:
             else math.nan
             for task, norm in norms.items()
         }
-        return Look(norms, cosines, progress, before.seconds + seconds)
+        return Look(norms, cosines, progress, before.ahead, before.seconds + seconds)

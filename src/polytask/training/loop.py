@@ -15,12 +15,13 @@ from polytask.data.batching import Pass
 from polytask.data.feed import Feed
 from polytask.errors import TrainingError
 from polytask.evaluation.score import TaskResult, score_tasks
-from polytask.mixing.steps import StepPlan
+from polytask.mixing.steps import StepPlan, apart
 from polytask.model import MultiTaskModel
 from polytask.processes import alone, gathered, make_same, sums
 from polytask.training import sharding
 from polytask.training.batches import Batches
 from polytask.training.guard import NO_TASK, find_culprit
+from polytask.training.lookahead import LookAhead
 from polytask.training.looks import Gradients, Looks
 from polytask.training.mixed_precision import MixedPrecision
 from polytask.training.observer import EvaluationReport, Look, Observer, StepReport
@@ -75,12 +76,12 @@ class Loop:
         make_same(list(model.state_dict().values()))
         if experiment.train.gradient_checkpointing:
             model.encoder.recompute_activations()
-        is_spread = sharding.is_asked()
-        if is_spread:
+        if sharding.is_asked():
             sharding.shard(model, device)
         self.position = Position()
         self.optimizer = make_optimizer(model, experiment.optimizer, experiment.tasks)
-        self._looks = Looks(model, None if is_spread else experiment.train.look_every)
+        ahead = LookAhead(self._apart, self.optimizer, model, experiment.optimizer.max_norm)
+        self._looks = Looks(model, experiment.train, ahead)
         self._tasks = experiment.tasks_by_feed()
         self._batches = Batches(model, train, self._tasks)
         self._names = {feed: [task.name for task in tasks] for feed, tasks in self._tasks.items()}
@@ -144,7 +145,7 @@ class Loop:
     def _step(self, plan: StepPlan, hooks: Hooks) -> None:
         started = time.perf_counter()
         if self.experiment.balancer.is_apart:
-            plan = tuple((part,) for batch in plan for part in batch)
+            plan = apart(plan)
         batches = self._batches.own(plan)
         passes = self._passes(batches)
         factor = schedule_factor(self.position.step, self.num_steps, self.experiment.schedule)
@@ -157,7 +158,7 @@ class Loop:
         losses = passes.losses()
         looks, at = self._looks, self.position
         is_due = looks.is_due(at.step) and bool(passes.tasks)
-        seen = looks.gradients(passes, at.step) if is_due else None
+        seen = looks.gradients(passes, at.step, plan) if is_due else None
         norms = dict(
             zip(
                 self._clipped,
@@ -199,6 +200,9 @@ class Loop:
         rate = self.experiment.optimizer.lr * group["lr"] / group["peak_lr"]
         seconds = 0.0 if balancer.looks_back else time.perf_counter() - started
         return self._looks.look(seen, after, rate, seconds)
+
+    def _apart(self, plan: StepPlan) -> StepPasses:
+        return self._passes(self._batches.own(apart(plan)))
 
     def _passes(self, batches: Sequence[Pass]) -> StepPasses:
         return StepPasses(self.model, batches, self._names, device=self.device, mixed=self.mixed)
@@ -259,10 +263,9 @@ class Loop:
             hooks.keep_best(results)
         else:
             at.num_worse += 1
+        report = EvaluationReport(at.step, at.epoch + 1, scores, score, is_best, passes)
         for observer in self._observers:
-            observer.evaluation(
-                EvaluationReport(at.step, at.epoch + 1, scores, score, is_best, passes)
-            )
+            observer.evaluation(report)
 
     def _report(
         self,

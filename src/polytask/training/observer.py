@@ -14,12 +14,14 @@ class Look:
 
     norms: by task. cosines: by pair of tasks, their names with a space between. progress: by task
     by how much its loss on these rows fell, over what one step of gradient descent on it alone
-    would bring to first order at the same learning rate. seconds: what the look took.
+    would bring to first order at the same learning rate. ahead: by task, what a step on it alone
+    would do to each, if that was asked for. seconds: what the look took.
     """
 
     norms: Mapping[str, float]
     cosines: Mapping[str, float]
     progress: Mapping[str, float]
+    ahead: Mapping[str, Mapping[str, float]]
     seconds: float
 
 

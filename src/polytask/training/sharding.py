@@ -31,6 +31,8 @@ def check(experiment: Experiment) -> None:
             "balancing: methods of gradients need whole gradients, which FSDP does not have: "
             "use several processes without it, or weigh tasks by their losses"
         )
+    if experiment.train.look_ahead:
+        raise ConfigError("train.look_ahead: needs whole gradients, which FSDP does not have")
     if experiment.train.precision == "fp16":
         raise ConfigError("train.precision: fp16 does not go with FSDP: say bf16, or float32")
     tied = [task.name for task in experiment.tasks if isinstance(task.head, TokenHead)]
