@@ -22,6 +22,7 @@ from polytask.ship.info import info
 from polytask.ship.items import Item
 from polytask.ship.predictor import Answer, Device, Predictor, load
 from polytask.ship.report import check_tables
+from polytask.studies.affinity import Affinity, run_affinity
 from polytask.studies.compare import Study, run_compare
 from polytask.studies.comparison import Comparison
 from polytask.studies.curve import Curve, run_curve
@@ -206,6 +207,25 @@ def curve(
     return run_curve(Study(path, folder, seeds, jobs, overrides, shown), task, rows)
 
 
+def affinity(
+    experiment: str | Path,
+    *,
+    every: int = 20,
+    out: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    console: Console | None = None,
+) -> Affinity:
+    """Trains an experiment once and tells, every so many steps, how its tasks act on each other.
+
+    The run lies below `out`, by default `runs/` and the name of the file and `-affinity`; called
+    again, it goes on. Raises PolytaskError for faults of the user's.
+    """
+    path = Path(experiment)
+    folder = Path(out) if out is not None else Path("runs") / f"{path.stem}-affinity"
+    shown = console or Console(stderr=True)
+    return run_affinity(path, folder, every=every, overrides=overrides, console=shown)
+
+
 def schema() -> dict[str, object]:
     """The JSON Schema of an experiment file, for editors."""
     return json_schema(experiment_layout())
@@ -247,6 +267,7 @@ __all__ = [
     "Evaluation",
     "Predictor",
     "Trained",
+    "affinity",
     "check",
     "check_tables",
     "compare",

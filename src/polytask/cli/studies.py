@@ -97,3 +97,23 @@ def curve(
         overrides=overrides or (),
     )
     Console().print(found.table())
+
+
+@app.command()
+def affinity(
+    experiment: Path,
+    every: Annotated[int, typer.Option(min=1, help="Steps from one look to the next.")] = 20,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run; default: runs/ and the name, -affinity.")
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Train all tasks together once and tell how they act on each other."""
+    from rich.console import Console
+
+    from polytask import api
+
+    found = api.affinity(experiment, every=every, out=out, overrides=overrides or ())
+    console = Console()
+    for table in found.tables():
+        console.print(table)
