@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -80,8 +81,9 @@ class Loop:
             sharding.shard(model, device)
         self.position = Position()
         self.optimizer = make_optimizer(model, experiment.optimizer, experiment.tasks)
-        ahead = LookAhead(self._apart, self.optimizer, model, experiment.optimizer.max_norm)
-        self._looks = Looks(model, experiment.train, ahead)
+        max_norm = experiment.optimizer.max_norm
+        ahead = partial(LookAhead, self.optimizer, max_norm=max_norm)
+        self._looks = Looks(model, experiment.train, self._apart, ahead)
         self._tasks = experiment.tasks_by_feed()
         self._batches = Batches(model, train, self._tasks)
         self._names = {feed: [task.name for task in tasks] for feed, tasks in self._tasks.items()}
@@ -158,7 +160,7 @@ class Loop:
         losses = passes.losses()
         looks, at = self._looks, self.position
         is_due = looks.is_due(at.step) and bool(passes.tasks)
-        seen = looks.gradients(passes, at.step, plan) if is_due else None
+        seen = looks.gradients(plan, at.step, self.device) if is_due else None
         norms = dict(
             zip(
                 self._clipped,
@@ -199,7 +201,7 @@ class Loop:
         group = self.optimizer.param_groups[0]
         rate = self.experiment.optimizer.lr * group["lr"] / group["peak_lr"]
         seconds = 0.0 if balancer.looks_back else time.perf_counter() - started
-        return self._looks.look(seen, after, rate, seconds)
+        return self._looks.look(seen, passes.losses(), after, rate=rate, seconds=seconds)
 
     def _apart(self, plan: StepPlan) -> StepPasses:
         return self._passes(self._batches.own(apart(plan)))
