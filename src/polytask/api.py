@@ -210,7 +210,7 @@ def curve(
 def affinity(
     experiment: str | Path,
     *,
-    every: int = 20,
+    every: int = 30,
     out: str | Path | None = None,
     overrides: Sequence[str] = (),
     console: Console | None = None,

@@ -102,7 +102,7 @@ def curve(
 @app.command()
 def affinity(
     experiment: Path,
-    every: Annotated[int, typer.Option(min=1, help="Steps from one look to the next.")] = 20,
+    every: Annotated[int, typer.Option(min=1, help="Steps from one look to the next.")] = 30,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run; default: runs/ and the name, -affinity.")
     ] = None,
