@@ -122,6 +122,52 @@ def stacked_bars(bars: Mapping[str, Mapping[str, float]]) -> Markup:
     return _svg(4 + len(bars) * (height + 6), parts) + legend(names)
 
 
+def unit_square(lines: Mapping[str, Points]) -> Markup:
+    """Lines by name from 0 to 1 both ways, beside the diagonal, with a dot at each point."""
+    size, left, bottom = 260.0, 40.0, 22.0
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return left + x * size, 6 + (1 - y) * size
+
+    parts = []
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        x, y = place(tick, tick)
+        parts += [
+            _format(
+                '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>', left, left + size, y, y
+            ),
+            _format(
+                '<text class="tick" x="{}" y="{}" text-anchor="end">{:g}</text>',
+                left - 6,
+                y + 4,
+                tick,
+            ),
+            _format(
+                '<text class="tick" x="{}" y="{}" text-anchor="middle">{:g}</text>',
+                x,
+                22 + size,
+                tick,
+            ),
+        ]
+    (x1, y1), (x2, y2) = place(0, 0), place(1, 1)
+    diagonal = '<line class="diagonal" x1="{}" y1="{}" x2="{}" y2="{}"/>'
+    parts.append(_format(diagonal, x1, y1, x2, y2))
+    for number, (name, points) in enumerate(lines.items()):
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))
+        line = '<polyline class="line c{}" points="{}"><title>{}</title></polyline>'
+        parts.append(_format(line, number, path, name))
+        parts += [
+            _format('<circle class="c{}" cx="{:.1f}" cy="{:.1f}" r="2.5"/>', number, *place(*point))
+            for point in points
+        ]
+    opening = _format(
+        '<svg class="square" viewBox="0 0 {:.0f} {:.0f}" role="img">',
+        left + size + 10,
+        size + bottom + 8,
+    )
+    return opening + Markup("").join(parts) + Markup("</svg>") + legend(list(lines))
+
+
 def legend(names: Sequence[str]) -> Markup:
     """The names beside their colours."""
     entry = '<span><i class="{}"></i>{}</span>'

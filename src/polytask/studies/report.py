@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from polytask.errors import RunError
 from polytask.studies.charts import Points, heat_map, line_chart, stacked_bars
+from polytask.studies.trust import trust_of
 from polytask.training.checkpoint import write_synced, writing
 from polytask.training.folder import RunFolder
 from polytask.training.journal import Event, read_journal
@@ -45,6 +46,7 @@ def _page(folder: RunFolder, events: Sequence[Event]) -> str:
     steps = [event for event in events if event["event"] == "step"]
     evaluations = [event for event in events if event["event"] == "evaluation"]
     metrics = read_metrics(folder)
+    split, trusts = trust_of(folder, metrics)
     page = (files("polytask.studies") / "report.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     return environment.from_string(page).render(
@@ -53,6 +55,8 @@ def _page(folder: RunFolder, events: Sequence[Event]) -> str:
         splits=list(metrics),
         scores=_scores(metrics),
         charts=_charts(steps, evaluations),
+        trusted_split=split,
+        trusts=trusts,
         seen=evaluations[-1]["seen"] if evaluations else {},
         notes=[event["text"] for event in events if event["event"] == "note"],
     )
