@@ -65,12 +65,13 @@ def test_the_page_draws_a_finished_run_and_loads_nothing(run: Path, tmp_path: Pa
         "Cosines of gradients",
         "Lengths of gradients",
         "Progress",
+        "How far the scores on dev can be trusted",
         "How often each data set was seen",
         "What the journal says",
     ]
     assert page.loaded == []
     assert "script" not in page.counts
-    assert page.counts["svg"] == 7
+    assert page.counts["svg"] == 7 + 2  # two tasks state probabilities
     assert "url(" not in html
     assert "The run is finished." in html
 
@@ -212,3 +213,18 @@ def test_bars_are_as_long_as_their_shares() -> None:
 
     one, other = (float(width) + 1 for width in re.findall(r'<rect.*?width="([\d.]+)"', svg))
     assert other == pytest.approx(3 * one, rel=0.01)
+
+
+def test_a_report_shows_how_true_probabilities_are_and_what_goes_wrong(
+    run: Path, tmp_path: Path
+) -> None:
+    api.evaluate(run)
+    before = api.report(run, out=tmp_path / "before.html").read_text(encoding="utf-8")
+    api.mistakes(run)
+    after = api.report(run, out=tmp_path / "after.html").read_text(encoding="utf-8")
+
+    assert "How far the scores on test can be trusted" in before
+    assert "Expected calibration error" in before
+    assert "The surest mistakes" not in before
+    assert "By words in the text" in after
+    assert "The surest mistakes" in after

@@ -40,7 +40,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A record: its place in the file, its text, gold label and answer as JSON.
+    """A record: its file and line, its text, gold label and answer as JSON.
 
     sureness: what its most certain wrong answer stated; loss: the sum over its answers of
     -log(what it stated), if wrong of -log(1 - what it stated).
@@ -118,7 +118,7 @@ def _mistake(
     wrong = [chance for chance, is_right in chances if not is_right]
     losses = [-math.log(max(p if is_right else 1 - p, _LEAST)) for p, is_right in chances]
     return Mistake(
-        where=result.feed.records.where(place),
+        where=result.feed.records.where(place).rpartition("/")[2],
         text=_text(task, record),
         gold=_shown(gold),
         answer=_shown(prediction),
@@ -173,21 +173,17 @@ def _groups(
             found["examples of the label in train"].setdefault(name, []).append(place)
     return {
         by: [
-            Group(name, len(places), _score(task, result, pairs, places))
+            _group(name, task, result, [(place, pairs[place][1]) for place in places])
             for name, places in sorted(groups.items(), key=lambda one: _order(one[0]))
         ]
         for by, groups in found.items()
     }
 
 
-def _score(
-    task: Task,
-    result: TaskResult,
-    pairs: Sequence[tuple[Record, Gold | None]],
-    places: Sequence[int],
-) -> float:
-    golds = [pairs[place][1] for place in places]
-    return task.head.score(golds, [result.predictions[place] for place in places]).headline[1]
+def _group(name: str, task: Task, result: TaskResult, golds: Sequence[tuple[int, Gold]]) -> Group:
+    found = [result.predictions[place] for place, _ in golds]
+    scores = task.head.score([gold for _, gold in golds], found)
+    return Group(name, scores.count, scores.headline[1])
 
 
 def _words(task: Task, record: Record) -> list[str]:

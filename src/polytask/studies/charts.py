@@ -122,50 +122,41 @@ def stacked_bars(bars: Mapping[str, Mapping[str, float]]) -> Markup:
     return _svg(4 + len(bars) * (height + 6), parts) + legend(names)
 
 
+_SIDE, _MARGIN = 260.0, 40.0
+"""Of the square of `unit_square`, and left of it."""
+
+
 def unit_square(lines: Mapping[str, Points]) -> Markup:
     """Lines by name from 0 to 1 both ways, beside the diagonal, with a dot at each point."""
-    size, left, bottom = 260.0, 40.0, 22.0
+    parts = [_unit_frame()]
+    for number, (name, points) in enumerate(lines.items()):
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (_in_square(*point) for point in points))
+        line = '<polyline class="line c{}" points="{}"><title>{}</title></polyline>'
+        dot = '<circle class="c{}" cx="{:.1f}" cy="{:.1f}" r="2.5"/>'
+        parts.append(_format(line, number, path, name))
+        parts += [_format(dot, number, *_in_square(*point)) for point in points]
+    opening = '<svg class="square" viewBox="0 0 {:.0f} {:.0f}" role="img">'
+    drawn = Markup("").join([_format(opening, _MARGIN + _SIDE + 10, _SIDE + 30), *parts])
+    return drawn + Markup("</svg>") + legend(list(lines))
 
-    def place(x: float, y: float) -> tuple[float, float]:
-        return left + x * size, 6 + (1 - y) * size
 
+def _in_square(x: float, y: float) -> tuple[float, float]:
+    return _MARGIN + x * _SIDE, 6 + (1 - y) * _SIDE
+
+
+def _unit_frame() -> Markup:
+    grid = '<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>'
+    text = '<text class="tick" x="{}" y="{}" text-anchor="{}">{:g}</text>'
     parts = []
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
-        x, y = place(tick, tick)
+        x, y = _in_square(tick, tick)
         parts += [
-            _format(
-                '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>', left, left + size, y, y
-            ),
-            _format(
-                '<text class="tick" x="{}" y="{}" text-anchor="end">{:g}</text>',
-                left - 6,
-                y + 4,
-                tick,
-            ),
-            _format(
-                '<text class="tick" x="{}" y="{}" text-anchor="middle">{:g}</text>',
-                x,
-                22 + size,
-                tick,
-            ),
+            _format(grid, "grid", _MARGIN, _MARGIN + _SIDE, y, y),
+            _format(text, _MARGIN - 6, y + 4, "end", tick),
+            _format(text, x, 22 + _SIDE, "middle", tick),
         ]
-    (x1, y1), (x2, y2) = place(0, 0), place(1, 1)
-    diagonal = '<line class="diagonal" x1="{}" y1="{}" x2="{}" y2="{}"/>'
-    parts.append(_format(diagonal, x1, y1, x2, y2))
-    for number, (name, points) in enumerate(lines.items()):
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))
-        line = '<polyline class="line c{}" points="{}"><title>{}</title></polyline>'
-        parts.append(_format(line, number, path, name))
-        parts += [
-            _format('<circle class="c{}" cx="{:.1f}" cy="{:.1f}" r="2.5"/>', number, *place(*point))
-            for point in points
-        ]
-    opening = _format(
-        '<svg class="square" viewBox="0 0 {:.0f} {:.0f}" role="img">',
-        left + size + 10,
-        size + bottom + 8,
-    )
-    return opening + Markup("").join(parts) + Markup("</svg>") + legend(list(lines))
+    (x1, y1), (x2, y2) = _in_square(0, 0), _in_square(1, 1)
+    return Markup("").join([*parts, _format(grid, "diagonal", x1, x2, y1, y2)])
 
 
 def legend(names: Sequence[str]) -> Markup:

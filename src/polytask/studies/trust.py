@@ -14,6 +14,7 @@ from polytask.training.folder import RunFolder
 
 _SPLITS = ("test", "dev")
 _LONGEST = 200
+_SHOWN_OF_A_MISTAKE = ("where", "text", "gold", "answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +122,13 @@ def _tables(found: Mapping[str, Any]) -> Iterator[Listed]:
         if some := found.get(key):
             rows = [
                 [
-                    *(_cut(one[name]) for name in ("text", "gold", "answer")),
+                    *(_cut(one[name]) for name in _SHOWN_OF_A_MISTAKE),
                     _number(one["loss"] if key == "worst" else one["sureness"]),
                 ]
                 for one in some[:SHOWN]
             ]
             last = "loss" if key == "worst" else "stated"
-            yield Listed(title, ("text", "gold", "answer", last), rows, 1)
+            yield Listed(title, (*_SHOWN_OF_A_MISTAKE, last), rows, 1)
 
 
 def _cut(text: str) -> str:
