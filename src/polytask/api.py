@@ -197,8 +197,8 @@ def curve(
 ) -> Curve:
     """Trains a task alone and together on few and on more rows, and says how many sharing saves.
 
-    Without `rows` on a tenth, a third and all of its train rows. Runs lie below `out`, by default
-    `runs/` and the names of file and task and `-curve`; called again, it goes on. Raises
+    Without `rows` on a tenth, three tenths and all of its train rows. Runs lie below `out`, by
+    default `runs/` and the names of file and task and `-curve`; called again, it goes on. Raises
     PolytaskError for faults of the user's.
     """
     path = Path(experiment)

@@ -192,3 +192,50 @@ def test_scores_of_what_is_out_of_scope_are_shares() -> None:
         "out_of_scope_recall": 0.5,
         "false_rejects": 0.5,
     }
+
+
+def test_without_a_text_in_scope_in_dev_nothing_is_told() -> None:
+    scope = Scope(false_rejects=0.1)
+
+    told = scope.fit(clusters(300), clusters(0, outside=30))
+
+    assert scope.kind is None
+    assert "dev has no text in scope" in told
+
+
+def test_classes_of_one_text_each_have_distances_too() -> None:
+    scope = Scope(false_rejects=0.1)
+
+    scope.fit(clusters(3), clusters(200))
+    test = clusters(50)
+
+    assert scope.scores(test.logits, test.states).isfinite().all()
+
+
+def test_strangeness_does_not_hang_on_the_texts_beside() -> None:
+    scope = Scope(false_rejects=0.1)
+    train, dev, test = (
+        Seen(one.logits, one.states + 1000, one.labels)
+        for one in (clusters(300), clusters(200), clusters(64))
+    )
+    scope.fit(train, dev)
+
+    together = scope.scores(test.logits, test.states)
+    alone = [scope.scores(test.logits[i : i + 1], test.states[i : i + 1]) for i in range(64)]
+
+    torch.testing.assert_close(torch.cat(alone), together)
+
+
+def test_a_sentence_that_a_crf_rules_out_says_nothing_of_its_temperature() -> None:
+    head = Tag(words="words", decoder="crf")
+    head.fit([{"words": ["x", "y", "z"], "tags": ["B-a", "I-a", "O"]}])
+    head.attach(4)
+    labels = head.each[0].labels
+    legal = torch.tensor([[labels.index(tag) for tag in ("B-a", "I-a", "O")]] * 40)
+    broken = torch.tensor([[labels.index(tag) for tag in ("O", "I-a", "O")]])
+    logits = 4 * torch.nn.functional.one_hot(torch.cat([legal, broken]), len(labels)).float()
+
+    without = head.evidence(logits[:40], {"labels": legal.unsqueeze(2)})
+    evidence = head.evidence(logits, {"labels": torch.cat([legal, broken]).unsqueeze(2)})
+
+    np.testing.assert_allclose(evidence, without, rtol=1e-5)

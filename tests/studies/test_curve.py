@@ -68,3 +68,9 @@ def test_the_rows_that_a_task_alone_would_need_are_read_off_its_own_curve() -> N
     assert math.isnan(needed[1])
     assert math.isinf(needed[2])
     assert [row[-1] for row in curve.rows()] == ["32", "fewer than 10", "more than 1,000"]
+
+
+def test_of_points_that_are_equal_the_one_with_fewest_rows_counts() -> None:
+    points = [point(100, 0.9, 0.9), point(300, 1.0, 1.0), point(1000, 1.0, 1.0)]
+
+    assert Curve("x", "accuracy", points).needed(points[2]) == pytest.approx(300)

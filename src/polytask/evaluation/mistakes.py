@@ -164,7 +164,7 @@ def _groups(
         num_new = sum(word not in known for word in words[place])
         name = _NUMBERS[min(num_new, 2)]
         found["words not in train"].setdefault(name, []).append(place)
-    if all(isinstance(pairs[place][1], str) for place in kept):
+    if kept and all(isinstance(pairs[place][1], str) for place in kept):
         counts = Counter(task.head.gold(record) for record in task_records(task, train))
         steps = [0, 10, 100, 1000]
         found["examples of the label in train"] = {}

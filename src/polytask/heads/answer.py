@@ -21,7 +21,7 @@ from polytask.metrics.answers import answer_metrics
 from polytask.metrics.entities import Span
 
 _CANDIDATES = 20
-"""How many starts and how many ends of a window are looked at."""
+"""How many starts, ends and spans of a window are looked at; and spans share the probability."""
 
 
 class AnswerSpan(TemperedHead):
@@ -168,12 +168,12 @@ class AnswerSpan(TemperedHead):
                     place = offsets[first][0], offsets[last][1]
                     found[place] = max(score, found.get(place, score))
         nothing = min(float(scores[0].sum()) for scores in windows)
-        best = sorted(found, key=lambda place: (-found[place], place))[: self.n_best]
-        scored = torch.tensor([found[place] for place in best] + [nothing])  # (n_best + 1,)
+        best = sorted(found, key=lambda place: (-found[place], place))[:_CANDIDATES]
+        scored = torch.tensor([found[place] for place in best] + [nothing])  # (candidates + 1,)
         chances = (scored / self.temperature).softmax(0).tolist()
         n_best: list[Prediction] = [
             {"answer": text[start:end], "start": start, "end": end, "probability": round(chance, 6)}
-            for (start, end), chance in zip(best, chances, strict=False)
+            for (start, end), chance in zip(best[: self.n_best], chances, strict=False)
         ]
         margin = found[best[0]] - nothing if best else NEVER
         return self._answered({"margin": round(margin, 6), "n_best": n_best})
@@ -187,7 +187,7 @@ class AnswerSpan(TemperedHead):
         length = ends - starts[:, None]  # (starts, ends)
         may_be = (length >= 0) & (length < self.max_words) & (np.minimum(first, last) > NEVER / 2)
         both = np.where(may_be, first + last, -np.inf)  # (starts, ends)
-        best = np.argsort(-both, axis=None, kind="stable")[: self.n_best]
+        best = np.argsort(-both, axis=None, kind="stable")[:_CANDIDATES]
         return {
             (int(starts[i]), int(ends[j])): float(both[i, j])
             for i, j in zip(*np.unravel_index(best, both.shape), strict=True)

@@ -109,16 +109,19 @@ class Choose(PlainHead, TemperedHead):
 
     def decode(self, logits: Tensor, records: Sequence[Record], inputs: Inputs) -> list[Prediction]:
         """`{"choice": number, "text": candidate, "probability": p, "probabilities": [...]}`."""
-        scores = by_record(logits.float() / self.temperature, candidate_rows(inputs.owners))
-        chances = scores.softmax(-1).tolist()
+        scores = by_record(logits.float(), candidate_rows(inputs.owners))  # (records, candidates)
+        chances = (scores / self.temperature).softmax(-1).tolist()
         return [
-            self._prediction(self._candidates(record), row)
-            for record, row in zip(records, chances, strict=True)
+            self._prediction(self._candidates(record), choice, row)
+            for record, choice, row in zip(
+                records, scores.argmax(-1).tolist(), chances, strict=True
+            )
         ]
 
-    def _prediction(self, candidates: Sequence[str], chances: Sequence[float]) -> Prediction:
-        kept = [round(chance, 6) for chance in chances[: len(candidates)]]
-        choice = kept.index(max(kept))
+    def _prediction(
+        self, candidates: Sequence[str], choice: int, chances: Sequence[float]
+    ) -> Prediction:
+        kept = [float(f"{chance:.6g}") for chance in chances[: len(candidates)]]
         return {
             "choice": choice,
             "text": candidates[choice],

@@ -128,8 +128,8 @@ class Lemma(PlainHead, TemperedHead):
 
         The probability is that of the script; a word that was cut off has None and 0.
         """
-        chances = (logits.float() / self.temperature).softmax(-1)  # (records, words, scripts)
-        top, best = chances.topk(min(_TRIES, len(self.scripts)), dim=-1)  # (records, words, k)
+        best = logits.topk(min(_TRIES, len(self.scripts)), dim=-1).indices  # (records, words, k)
+        top = (logits.float() / self.temperature).softmax(-1).gather(-1, best)
         has_word = (inputs.word_starts != NO_WORD).tolist()
         return [
             self._prediction(record, row, there)

@@ -169,11 +169,11 @@ class Multilabel(ReadableHead, ProbableHead):
         ]
         curves = [] if self.is_raw else self.curves
         true = {
-            label: round(on_curve(curve, given[label]), 6)
+            label: float(f"{on_curve(curve, given[label]):.6g}")
             for label, curve in zip(self.labels, curves, strict=False)
         }
         return {
-            "labels": sorted(chosen, key=lambda label: -given[label]),
+            "labels": sorted(chosen, key=lambda label: -(true or given)[label]),
             "probabilities": true or given,
         }
 

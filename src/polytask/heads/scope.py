@@ -18,6 +18,9 @@ from polytask.heads.head import Head, Prediction
 _FEW = 20
 """With fewer rows of dev that are out of scope these do not choose the score."""
 _DEFAULT = "mahalanobis"
+_RIDGE = 1e-6
+_AT_ONCE = 1024
+"""Texts that are compared with all of train at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +91,14 @@ class Scope(nn.Module):
         The threshold is what the wanted share of dev's texts in scope stands above.
         """
         train, is_out = train.some(train.labels >= 0), dev.labels < 0
-        needs = {kind: _needs(kind, train) for kind in _SCORES}
-        scores = {kind: _SCORES[kind](dev.logits, dev.states, needs[kind]) for kind in _SCORES}
-        self.kind, told = _DEFAULT, ""
-        if is_out.sum() >= _FEW and not is_out.all():
+        if is_out.all():
+            return "nothing out of scope is told: dev has no text in scope to set a threshold by"
+        is_choice = int(is_out.sum()) >= _FEW
+        kinds = list(_SCORES) if is_choice else [_DEFAULT]
+        needs = {kind: _needs(kind, train) for kind in kinds}
+        scores = {kind: _SCORES[kind](dev.logits, dev.states, needs[kind]) for kind in kinds}
+        self.kind, told = _DEFAULT, f", {int(is_out.sum())} such texts in dev"
+        if is_choice:
             areas = {kind: auroc(is_out.numpy(), found.numpy()) for kind, found in scores.items()}
             self.kind = max(areas, key=lambda kind: areas[kind])
             told = ", AUROC on dev " + ", ".join(f"{kind} {one:.4f}" for kind, one in areas.items())
@@ -149,10 +156,24 @@ def _needs(kind: str, train: Seen) -> dict[str, Tensor]:
         means = torch.stack([train.states[train.labels == one].mean(0) for one in labels])
         apart = train.states - means[torch.searchsorted(labels, train.labels)]
         covariance, _ = ledoit_wolf(apart.double().numpy(), assume_centered=True)
+        least = max(_RIDGE * np.trace(covariance) / len(covariance), _RIDGE)
+        covariance += least * np.eye(len(covariance))  # without it classes of one text have none
         root = np.linalg.cholesky(np.linalg.inv(covariance))  # (width, width)
         whiten = torch.from_numpy(root).float()
         return {"whiten": whiten, "centres": means @ whiten}
     return {}
+
+
+def _nearest(states: Tensor, texts: Tensor) -> Tensor:
+    """Cosine to the nearest text: (texts,)."""
+    parts = nnf.normalize(states, dim=1).split(_AT_ONCE)
+    return torch.cat([(part @ texts.T).amax(-1) for part in parts])
+
+
+def _distances(states: Tensor, centres: Tensor) -> Tensor:
+    """Squared distance to the nearest centre, (texts,), exact whatever stands beside a text."""
+    apart = torch.cdist(states, centres, compute_mode="donot_use_mm_for_euclid_dist")
+    return apart.amin(-1).square()
 
 
 Needs = Mapping[str, Tensor]
@@ -160,10 +181,8 @@ Needs = Mapping[str, Tensor]
 _SCORES: Mapping[str, Callable[[Tensor, Tensor, Needs], Tensor]] = {
     "probability": lambda logits, _states, _needs: 1 - logits.softmax(-1).amax(-1),
     "energy": lambda logits, _states, _needs: -logits.logsumexp(-1),
-    "neighbours": lambda _logits, states, needs: (
-        1 - (nnf.normalize(states, dim=1) @ needs["texts"].T).amax(-1)
-    ),
-    "mahalanobis": lambda _logits, states, needs: (
-        torch.cdist(states @ needs["whiten"], needs["centres"]).amin(-1).square()
+    "neighbours": lambda _logits, states, needs: 1 - _nearest(states, needs["texts"]),
+    "mahalanobis": lambda _logits, states, needs: _distances(
+        states @ needs["whiten"], needs["centres"]
     ),
 }

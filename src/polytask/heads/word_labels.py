@@ -29,6 +29,8 @@ Sure = tuple[str | None, float]
 """A label, None for a word that was cut off, and its probability."""
 
 _OUTSIDE = "O"
+_IMPOSSIBLE = -5e3
+"""The log likelihood below which labels break a rule, which costs them 1e4."""
 
 
 @final
@@ -144,13 +146,16 @@ class WordLabels(nn.Module):
         return -likelihood.sum()
 
     def surprise(self, logits: Tensor, labels: Tensor, temperature: float) -> Tensor:
-        """Negative log likelihood of labels, a scalar; labels: (records, words)."""
+        """Negative log likelihood of labels, a scalar; labels: (records, words).
+
+        Sentences whose labels a CRF rules out, such as those that were cut, say nothing.
+        """
         if self.crf is None:
             scores = (logits.float() / temperature).flatten(0, 1)
             return nnf.cross_entropy(scores, labels.flatten(), ignore_index=IGNORE, reduction="sum")
-        has_label = labels != IGNORE
-        found = self.crf.log_likelihood(logits, labels.clamp(min=0), has_label, temperature)
-        return -found.sum()
+        gold = labels.clamp(min=0), labels != IGNORE
+        is_legal = self.crf.log_likelihood(logits, *gold) > _IMPOSSIBLE  # (records,)
+        return -self.crf.log_likelihood(logits, *gold, temperature)[is_legal].sum()
 
     def decode(self, logits: Tensor, has_word: Tensor, temperature: float) -> list[list[Sure]]:
         """The best labels with their probabilities, None and 0 where no word is left.

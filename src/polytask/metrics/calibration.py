@@ -71,9 +71,13 @@ def isotonic_curve(chances: np.ndarray, fits: np.ndarray) -> Curve:
     order = np.argsort(chances, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(steps[order]) > 0) + 1)
     share = float(fits.mean())
-    places = [float(chances[part].mean()) for part in parts]
-    worth = [float((fits[part].sum() + share) / (len(part) + 1)) for part in parts]
-    return [0.0, *places, 1.0], [0.0, *np.maximum.accumulate(worth).tolist(), 1.0]
+    places, worths = [0.0], [0.0]
+    for part in parts:
+        place, worth = chances[part].mean(), (fits[part].sum() + share) / (len(part) + 1)
+        if place > places[-1] and worth > worths[-1]:
+            places.append(float(place))
+            worths.append(float(worth))
+    return [*places, 1.0], [*worths, 1.0]
 
 
 def on_curve(curve: Curve, chance: float) -> float:

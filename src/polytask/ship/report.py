@@ -29,9 +29,9 @@ def scores_table(
         for place, (name, value) in enumerate(one.metrics.items()):
             cells = [task if place == 0 else "", name, number(value), str(one.count)]
             if fresh:
-                cells += [number(fresh.metrics[name]), str(fresh.count)]
+                cells += [number(fresh.metrics.get(name, math.nan)), str(fresh.count)]
             table.add_row(*cells, style="bold" if place == 0 else None)
-        if told := calibration.get(task):
+        if (told := calibration.get(task)) and told.after.count:
             table.add_row("", "calibration_error", number(told.after.error), str(told.after.count))
         table.add_section()
     return table

@@ -50,6 +50,14 @@ class Study:
     balancing: Sequence[str] = ()
     mixing: Sequence[str] = ()
 
+    def check(self) -> None:
+        """Raises ConfigError for numbers that cannot be."""
+        for name, number in (("seeds", self.seeds), ("jobs", self.jobs)):
+            if number < 1:
+                raise ConfigError(f"{name}: expected at least 1, got {number}")
+        if any(one.partition("=")[0].strip() == "train.seed" for one in self.overrides):
+            raise ConfigError("train.seed: each model is trained with every seed; say `seeds`")
+
     def together(self) -> list[Planned]:
         """All tasks in one model, a run a seed."""
         return self._planned("together", self.path, self.out / "together", self.overrides)
@@ -110,12 +118,9 @@ def run_compare(study: Study, margin: float) -> Comparison:
     stopping; the better of the two on dev, by the mean over seeds, is the one compared. Auxiliary
     tasks are not compared. Test is scored once all runs are trained. Raises PolytaskError.
     """
-    if study.seeds < 1:
-        raise ConfigError(f"seeds: expected at least 1, got {study.seeds}")
-    if study.jobs < 1 or not margin >= 0:
-        raise ConfigError(f"jobs: at least 1, margin: at least 0; got {study.jobs} and {margin}")
-    if any(one.partition("=")[0].strip() == "train.seed" for one in study.overrides):
-        raise ConfigError("train.seed: each model is trained with every seed; say `seeds`")
+    study.check()
+    if not margin >= 0:
+        raise ConfigError(f"margin: expected at least 0, got {margin}")
     experiment = read_experiment(study.path, study.overrides)
     tasks = comparable(experiment)
     joint, alone, others = trained(study, experiment, tasks)

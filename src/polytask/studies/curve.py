@@ -46,15 +46,19 @@ class Curve:
     def needed(self, point: Point) -> float:
         """How many rows the task alone needs to score as it does together at a point.
 
-        Read off its own curve, straight between points over the logarithm of rows and never
-        falling; inf where more are needed than were tried, nan where fewer.
+        Read off its own curve, straight over the logarithm of rows between the points that are
+        better than all before; inf where more are needed than were tried, nan where fewer.
         """
-        alone = np.maximum.accumulate([one.alone for one in self.points])
+        better: list[Point] = []
+        for one in self.points:
+            if not better or one.alone > better[-1].alone:
+                better.append(one)
+        alone = [one.alone for one in better]
         if point.together > alone[-1]:
             return math.inf
         if point.together < alone[0]:
             return math.nan
-        logs = np.log([one.rows for one in self.points])
+        logs = np.log([one.rows for one in better])
         return float(np.exp(np.interp(point.together, alone, logs)))
 
     def rows(self) -> list[list[str]]:
@@ -109,10 +113,11 @@ class Curve:
 def run_curve(study: Study, task: str, rows: Sequence[int]) -> Curve:
     """Trains a task alone and together with the others, on few and on more rows of its data.
 
-    The others keep all of theirs, but for tasks on the same data set. Without `rows` a tenth, a
-    third and all are taken; fewer are always among more. The task alone is as in a comparison.
-    Test is scored once all runs are trained. Raises PolytaskError.
+    The others keep all of theirs, but for tasks on the same data set. Without `rows` a tenth,
+    three tenths and all are taken; fewer are always among more. The task alone is as in a
+    comparison. Test is scored once all runs are trained. Raises PolytaskError.
     """
+    study.check()
     experiment = read_experiment(study.path, study.overrides)
     if task not in (names := comparable(experiment)):
         raise ConfigError(f"no task '{task}' to compare. {did_you_mean(task, names)}")

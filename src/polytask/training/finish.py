@@ -33,5 +33,5 @@ def finish(
         f"Probabilities of {name} made true on dev ({told}): calibration error "
         f"{calibration.before.error:.4f} before, {calibration.after.error:.4f} now."
         for name, told in found.items()
-        if (calibration := results[name].calibration)
+        if (calibration := results[name].calibration) and calibration.after.count
     ]

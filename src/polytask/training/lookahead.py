@@ -19,9 +19,9 @@ class LookAhead:
     """Steps on each task's gradient in turn, measures all losses, and takes the step back.
 
     Affinity of i to j is 1 - (loss of j behind a step of the encoder on i) / (loss of j before), on
-    the same rows and with the same dropout: above 0, i helps j. The step is the optimizer's own:
-    its state, learning rate, weight decay and clipping. Source: Fifty et al., "Efficiently
-    Identifying Task Groupings for Multi-Task Learning" (NeurIPS 2021).
+    the same rows and with the same dropout: above 0, i helps j; nan for a loss of 0 or below. The
+    step is the optimizer's own: its state, learning rate, weight decay and clipping. Source: Fifty
+    et al., "Efficiently Identifying Task Groupings for Multi-Task Learning" (NeurIPS 2021).
     """
 
     def __init__(
@@ -72,4 +72,6 @@ class LookAhead:
             parameter.copy_(weight)
             parameter.grad = None
             self._optimizer.state[parameter] = state
-        return {task: 1 - after[task] / loss if loss else math.nan for task, loss in before.items()}
+        return {
+            task: 1 - after[task] / loss if loss > 0 else math.nan for task, loss in before.items()
+        }
