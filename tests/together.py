@@ -56,7 +56,7 @@ def main() -> None:
             torch.manual_seed(loop.experiment.train.seed + place())
             loop.run(NO_HOOKS)
             weights = unique_weights(loop.model)
-            results = score_tasks(loop.model, loop._dev, loop.experiment.tasks_by_feed())
+            results = score_tasks(loop.model, loop.dev, loop.experiment.tasks_by_feed())
             weights |= {
                 f"score.{task}": torch.tensor(one.scores.headline[1])
                 for task, one in results.items()
