@@ -5,7 +5,7 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import cast
 
 import numpy as np
@@ -15,9 +15,10 @@ from polytask.data.feed import Feed
 from polytask.data.records import Record, Records
 from polytask.data.words import split_words
 from polytask.errors import MissingExtra
+from polytask.evaluation.calibration import probable
 from polytask.evaluation.predict import decoded
 from polytask.evaluation.score import TaskResult
-from polytask.heads import Gold, LabelledHead, Prediction, ProbableHead
+from polytask.heads import Gold, LabelledHead, Prediction
 from polytask.model import MultiTaskModel
 from polytask.tasks import Task
 
@@ -70,7 +71,7 @@ class Mistakes:
     surest: Sequence[Mistake] = ()
     worst: Sequence[Mistake] = ()
     histogram: Sequence[tuple[int, int]] = ()
-    label_errors: Sequence[Mistake] | None = field(default=None)
+    label_errors: Sequence[Mistake] | None = None
 
     def to_json(self) -> dict[str, object]:
         """Plain values."""
@@ -110,8 +111,8 @@ def find_mistakes(
 def _mistake(
     task: Task, result: TaskResult, place: int, pair: tuple[Record, Gold]
 ) -> Mistake | None:
-    head, (record, gold) = task.head, pair
-    if not isinstance(head, ProbableHead) or not head.is_probable:
+    head, (record, gold) = probable(task), pair
+    if head is None:
         return None
     prediction = result.predictions[place]
     chances = head.chances(gold, prediction)
@@ -209,8 +210,8 @@ def _order(name: str) -> int:
 def _histogram(
     task: Task, golds: Sequence[Gold | None], predictions: Sequence[Prediction]
 ) -> list[tuple[int, int]]:
-    head = task.head
-    if not isinstance(head, ProbableHead) or not head.is_probable:
+    head = probable(task)
+    if head is None:
         return []
     bars = [[0, 0] for _ in range(_BARS)]
     for gold, prediction in zip(golds, predictions, strict=True):

@@ -1,11 +1,10 @@
 """Which answers to give, so that at most a declared share of those given is wrong."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-import torch
 from scipy.stats import beta
 from torch import Tensor
 
@@ -28,10 +27,6 @@ class Given:
 
     answered: float
     wrong: float
-
-    def to_json(self) -> dict[str, object]:
-        """Plain values."""
-        return asdict(self)
 
 
 def decoder(task: Task) -> Decode:
@@ -74,7 +69,7 @@ def fit_risk(
             if least < threshold:
                 threshold = least
                 told = f"sure from {least:.4f}, {len(above) / len(golds):.1%} of dev"
-    head.sure_since.fill_(torch.tensor(threshold, dtype=torch.float64))
+    head.sure_since.fill_(threshold)
     return f"at most {risk:.1%} wrong among sure answers: {told}"
 
 
