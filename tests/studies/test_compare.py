@@ -223,7 +223,7 @@ def test_a_fault_of_one_of_several_at_a_time_is_told(toy: Path, tmp_path: Path) 
 def test_what_cannot_be_compared_is_told(toy: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="seeds: expected at least 1"):
         api.compare(toy, seeds=0, out=tmp_path)
-    with pytest.raises(ConfigError, match="jobs: at least 1"):
+    with pytest.raises(ConfigError, match="jobs: expected at least 1"):
         api.compare(toy, jobs=0, out=tmp_path)
     with pytest.raises(ConfigError, match=r"train\.seed"):
         api.compare(toy, out=tmp_path, overrides=["train.seed=3"])
