@@ -23,11 +23,12 @@ from polytask.ship.items import Item
 from polytask.ship.predictor import Answer, Device, Predictor, load
 from polytask.ship.report import check_tables
 from polytask.studies.affinity import Affinity, run_affinity
-from polytask.studies.compare import Study, run_compare
+from polytask.studies.compare import run_compare
 from polytask.studies.comparison import Comparison
 from polytask.studies.curve import Curve, run_curve
 from polytask.studies.mistakes import Found, run_mistakes
-from polytask.studies.report import write_report
+from polytask.studies.report import REPORT, write_report
+from polytask.studies.study import Study
 from polytask.studies.sweep import Sweep, run_sweep
 from polytask.training.folder import RunFolder
 from polytask.training.run import Trained, train_run
@@ -109,14 +110,16 @@ def check(experiment: str | Path, *, overrides: Sequence[str] = ()) -> Check:
     return check_experiment(read_experiment(Path(experiment), overrides), cache=default_cache())
 
 
-def report(run: str | Path, *, out: str | Path | None = None) -> Path:
-    """Draws a run, finished or not, into one HTML file, by default `report.html` in its folder.
+def report(run: str | Path, *, out: str | Path | None = None, lang: str = "en") -> Path:
+    """Writes what a run, or the studies in a folder, found: by default `report.html` in there.
 
-    Raises RunError if `run` has no journal.
+    The folder is that of a run, finished or not, or of a comparison, a learning curve or an
+    affinity; studies in folders right below it are shown too. `out` ends in `.html` for a page, in
+    `.md` for Markdown or in `.json`. lang: `en` or `zh`. Raises PolytaskError.
     """
-    folder = RunFolder(Path(run))
-    file = folder.path / "report.html" if out is None else Path(out)
-    write_report(folder, file)
+    folder = Path(run)
+    file = folder / REPORT if out is None else Path(out)
+    write_report(folder, file, lang)
     return file
 
 
@@ -179,9 +182,11 @@ def compare(
     path = Path(experiment)
     folder = Path(out) if out is not None else Path("runs") / f"{path.stem}-compare"
     shown = console or Console(stderr=True)
-    return run_compare(
+    found = run_compare(
         Study(path, folder, seeds, jobs, overrides, shown, balancing, mixing), margin
     )
+    write_report(folder, folder / REPORT)
+    return found
 
 
 def curve(
@@ -204,7 +209,9 @@ def curve(
     path = Path(experiment)
     folder = Path(out) if out is not None else Path("runs") / f"{path.stem}-{task}-curve"
     shown = console or Console(stderr=True)
-    return run_curve(Study(path, folder, seeds, jobs, overrides, shown), task, rows)
+    found = run_curve(Study(path, folder, seeds, jobs, overrides, shown), task, rows)
+    write_report(folder, folder / REPORT)
+    return found
 
 
 def affinity(
@@ -223,7 +230,9 @@ def affinity(
     path = Path(experiment)
     folder = Path(out) if out is not None else Path("runs") / f"{path.stem}-affinity"
     shown = console or Console(stderr=True)
-    return run_affinity(path, folder, every=every, overrides=overrides, console=shown)
+    found = run_affinity(path, folder, every=every, overrides=overrides, console=shown)
+    write_report(folder, folder / REPORT)
+    return found
 
 
 def schema() -> dict[str, object]:

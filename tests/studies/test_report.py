@@ -12,7 +12,8 @@ import pytest
 
 from polytask import api
 from polytask.errors import RunError
-from polytask.studies.charts import heat_map, line_chart, stacked_bars
+from polytask.studies.charts import intervals, line_chart, stacked_bars
+from polytask.studies.maps import matrix, over_steps
 from toys import train_toy
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -68,10 +69,11 @@ def test_the_page_draws_a_finished_run_and_loads_nothing(run: Path, tmp_path: Pa
         "How far the scores on dev can be trusted",
         "How often each data set was seen",
         "What the journal says",
+        "How it was made",
     ]
     assert page.loaded == []
     assert "script" not in page.counts
-    assert page.counts["svg"] == 7 + 2  # two tasks state probabilities
+    assert page.counts["svg"] == 7 + 2 + 2  # two tasks state probabilities and have few labels
     assert "url(" not in html
     assert "The run is finished." in html
 
@@ -108,8 +110,7 @@ def test_a_run_on_its_way_is_drawn_to_where_it_is(run: Path, tmp_path: Path) -> 
 
     page = api.report(other).read_text(encoding="utf-8")
 
-    assert "1 steps" not in page
-    assert "1 step," in page
+    assert "1 steps, " in page
     assert "The run is not finished." in page
 
 
@@ -168,7 +169,7 @@ def test_a_note_may_hold_any_character(tmp_path: Path) -> None:
 
 
 def test_one_huge_number_can_be_drawn() -> None:
-    assert "<circle" in line_chart({"a": [(1, 1e20)]})
+    assert "<circle" in line_chart({"a": [(1, 1e20)]}, "step")
 
 
 def coordinates(svg: str) -> list[tuple[float, float]]:
@@ -177,7 +178,7 @@ def coordinates(svg: str) -> list[tuple[float, float]]:
 
 
 def test_a_line_goes_where_its_numbers_are() -> None:
-    points = coordinates(line_chart({"a": [(0, 0.0), (5, 10.0), (10, 0.0)]}))
+    points = coordinates(line_chart({"a": [(0, 0.0), (5, 10.0), (10, 0.0)]}, "step"))
 
     (x0, y0), (x1, y1), (x2, y2) = points
     assert x0 < x1 < x2
@@ -188,24 +189,54 @@ def test_a_line_goes_where_its_numbers_are() -> None:
 def test_many_points_become_means_and_gaps_are_left_out() -> None:
     values = [(float(i), math.nan if i % 2 else 1.0) for i in range(10_000)]
 
-    points = coordinates(line_chart({"a": values}))
+    points = coordinates(line_chart({"a": values}, "step"))
 
     assert 100 < len(points) <= 240
     assert len({y for _, y in points}) == 1
 
 
 @pytest.mark.parametrize("nothing", [{}, {"a": []}, {"a": [(1.0, math.nan)]}])
-def test_nothing_to_draw_is_said(nothing: dict[str, list[tuple[float, float]]]) -> None:
-    assert "nothing to draw" in line_chart(nothing)
+def test_without_numbers_there_is_no_chart(nothing: dict[str, list[tuple[float, float]]]) -> None:
+    assert line_chart(nothing, "step") == ""
 
 
 def test_a_cell_is_as_strong_as_its_number() -> None:
-    svg = heat_map({"a · b": [(1, 0.5), (2, -1.0)], "a · c": [(2, math.nan)]})
+    svg = over_steps({"a · b": [(1, 0.5), (2, -1.0)], "a · c": [(2, math.nan)]}, "step")
 
     assert re.findall(r'rect class="(\w+)".*?fill-opacity="([\d.]+)"', svg) == [
         ("warm", "0.50"),
         ("cold", "1.00"),
     ]
+
+
+def test_a_matrix_is_as_strong_as_its_largest_number() -> None:
+    cells = {("a", "b"): -0.02, ("b", "a"): 0.01, ("b", "b"): math.nan}
+
+    svg = matrix(["a", "b"], ["a", "b"], cells, digits=3)
+
+    assert re.findall(r'rect class="(\w+)".*?fill-opacity="([\d.]+)"', svg) == [
+        ("cold", "0.75"),
+        ("warm", "0.38"),
+    ]
+    assert ">-0.020<" in svg
+    assert matrix(["a"], ["a"], {("a", "a"): math.nan}) == ""
+
+
+def test_an_interval_lies_around_its_middle_and_one_that_is_unknown_is_a_point() -> None:
+    svg = intervals(
+        {"a": (-0.01, 0.02, 0.05, "good"), "b": (math.nan, -0.03, math.nan, "even")}, 0.01
+    )
+
+    low, high = (
+        float(re.search(rf'class="interval good".*? {side}="([\d.]+)"', svg)[1])
+        for side in ("x1", "x2")
+    )
+    zero = float(re.search(r'class="axis" x1="([\d.]+)"', svg)[1])
+    first, second = (float(x) for x in re.findall(r'circle class="\w+" cx="([\d.]+)"', svg))
+    assert low < zero < first < high
+    assert first == pytest.approx((low + high) / 2, abs=0.1)
+    assert second < zero
+    assert svg.count('class="interval') == 1
 
 
 def test_bars_are_as_long_as_their_shares() -> None:

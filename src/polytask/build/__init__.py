@@ -18,6 +18,8 @@ from polytask.build.folder import (
     file_digest,
     open_model,
     save_model,
+    versions,
+    versions_of,
 )
 
 __all__ = [
@@ -38,4 +40,6 @@ __all__ = [
     "save_model",
     "split_records",
     "task_records",
+    "versions",
+    "versions_of",
 ]

@@ -49,6 +49,19 @@ def data_lines(data: Mapping[str, Splits]) -> list[str]:
     ]
 
 
+def versions() -> dict[str, str]:
+    """Of the packages that make a model what it is."""
+    return {name: version(name) for name in ("polytask", "torch", "transformers")}
+
+
+def versions_of(folder: Path) -> dict[str, str]:
+    """Those that a model folder was written with; none if there is none."""
+    file = folder / _FACTS_FILE
+    if not file.is_file():
+        return {}
+    return cast(dict[str, str], json.loads(file.read_text(encoding="utf-8"))["versions"])
+
+
 def save_model(folder: Path, model: MultiTaskModel, experiment: Experiment) -> None:
     """Writes everything that prediction needs into an existing, empty folder."""
     model.encoder.save(folder)
@@ -58,7 +71,7 @@ def save_model(folder: Path, model: MultiTaskModel, experiment: Experiment) -> N
     learned = {task.name: task.head.facts() for task in experiment.tasks}
     facts = {
         "format": FORMAT,
-        "versions": {name: version(name) for name in ("polytask", "torch", "transformers")},
+        "versions": versions(),
         "tasks": learned,
         "tasks_sha256": _digest(learned),
         "files": {file.name: file_digest(file) for file in sorted(folder.iterdir())},

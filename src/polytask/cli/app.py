@@ -43,6 +43,13 @@ class DeviceName(StrEnum):
     CUDA = "cuda"
 
 
+class LanguageName(StrEnum):
+    """In which language a report is written."""
+
+    EN = "en"
+    ZH = "zh"
+
+
 def main() -> None:
     """Runs a command; the user's faults are one message on standard error and exit code 2.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from polytask.cli.app import AsJson, DeviceName, Overrides, SplitName, app
+from polytask.cli.app import AsJson, DeviceName, LanguageName, Overrides, SplitName, app
 from polytask.errors import DataError
 
 _CHUNK = 256
@@ -115,13 +115,14 @@ def check(experiment: Path, overrides: Overrides = None) -> None:
 def report(
     run: Path,
     out: Annotated[
-        Path | None, typer.Option(help="HTML file; default: report.html in the run folder.")
+        Path | None, typer.Option(help=".html, .md or .json; default: report.html in the folder.")
     ] = None,
+    lang: Annotated[LanguageName, typer.Option(help="Of the report.")] = LanguageName.EN,
 ) -> None:
-    """Draw losses, weights and gradients of a run into one HTML page."""
+    """Write what a run, or the studies in a folder, found: one page, Markdown or JSON."""
     from polytask import api
 
-    print(api.report(run, out=out))
+    print(api.report(run, out=out, lang=lang.value))
 
 
 @app.command()

@@ -27,7 +27,7 @@ def sweep(
     from polytask import api
 
     found = api.sweep(experiment, vary=vary, seeds=seeds, out=out, overrides=overrides or ())
-    Console().print(found.table())
+    Console().print(found.listed().table())
 
 
 @app.command()
@@ -96,7 +96,7 @@ def curve(
         out=out,
         overrides=overrides or (),
     )
-    Console().print(found.table())
+    Console().print(found.listed().table())
 
 
 @app.command()

@@ -2,23 +2,27 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from statistics import fmean
+from typing import cast
 
-from rich import box
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from polytask.build import read_experiment
 from polytask.errors import ConfigError, RunError
+from polytask.studies.language import ENGLISH, Language
+from polytask.studies.listed import Listed
 from polytask.studies.runs import Planned, train_once
 from polytask.studies.sweep import Estimate, estimated
 from polytask.training.checkpoint import write_synced, writing
 from polytask.training.folder import RunFolder
-from polytask.training.journal import finite, read_journal
+from polytask.training.journal import Event, finite, read_journal
+
+FILE = "affinity.json"
+"""Of an affinity, in its folder."""
 
 _STRETCHES = 10
 """Neighbouring looks are alike, so intervals come from the means of so many stretches of them."""
@@ -42,19 +46,16 @@ class Affinity:
     num_looks: int
     share: float
 
-    def tables(self) -> list[Table]:
-        """For a terminal."""
-        return [_table(title, self.tasks, pairs) for title, pairs in self._named()]
+    def tables(self, say: Language = ENGLISH) -> list[Listed]:
+        """Rows and columns are tasks."""
 
-    def markdown(self) -> str:
-        """The same for a file."""
-        parts = [f"{self.num_looks} looks took {self.share:.1%} of the time of training."]
-        for title, pairs in self._named():
-            rows = [["", *self.tasks], ["---", *["---:"] * len(self.tasks)]]
-            rows += [[one, *_cells(one, self.tasks, pairs)] for one in self.tasks]
-            lines = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
-            parts.append(f"## {title}\n\n{lines}")
-        return "\n\n".join(parts) + "\n"
+        def row(one: str, pairs: Pairs) -> list[str]:
+            return [one, *(_cell(pairs.get((one, other))) for other in self.tasks)]
+
+        return [
+            Listed(title, ["", *self.tasks], [row(one, pairs) for one in self.tasks])
+            for title, pairs in self.named(say)
+        ]
 
     def as_json(self) -> str:
         """All figures."""
@@ -69,14 +70,23 @@ class Affinity:
         whole = {"tasks": self.tasks, "looks": self.num_looks, "share": self.share, **plain}
         return json.dumps(finite(whole), ensure_ascii=False, indent=2)
 
-    def _named(self) -> list[tuple[str, Pairs]]:
+    @classmethod
+    def from_json(cls, text: str) -> "Affinity":
+        """What `as_json` gave. Raises ValueError, KeyError or TypeError for anything else."""
+        held = json.loads(text)
+        cosines, ahead = (
+            {(one["from"], one["to"]): _estimate(one) for one in held[name]}
+            for name in ("cosines", "ahead")
+        )
+        return cls(held["tasks"], cosines, ahead, held["looks"], held["share"])
+
+    def named(self, say: Language) -> list[tuple[str, Pairs]]:
+        """By title; look-ahead in per cent."""
         ahead = {
             pair: Estimate(100 * one.mean, 100 * one.margin) for pair, one in self.ahead.items()
         }
-        return [
-            ("Cosines of gradients", self.cosines),
-            ("Per cent of its loss that a task (column) loses by a step on another (row)", ahead),
-        ]
+        title = say("Per cent of its loss that a task (column) loses by a step on another (row)")
+        return [(say("Cosines of gradients"), self.cosines), (title, ahead)]
 
 
 def run_affinity(
@@ -92,8 +102,7 @@ def run_affinity(
     train_once(Planned(path.stem, path, out / "run", options), console)
     found = affinity_of(RunFolder(out / "run"))
     with writing(out):
-        write_synced(out / "affinity.json", found.as_json())
-        write_synced(out / "affinity.md", found.markdown())
+        write_synced(out / FILE, found.as_json())
     return found
 
 
@@ -104,28 +113,39 @@ def affinity_of(run: RunFolder) -> Affinity:
     if len(looks) < 2:
         raise RunError(f"{run.path}: the journal holds {len(looks)} looks ahead, but 2 are needed")
     tasks = sorted({task for look in looks for task in look["norms"]})
-    cosines: dict[tuple[str, str], list[float]] = {}
     ahead: dict[tuple[str, str], list[float]] = {}
     for look in looks:
-        names = list(look["norms"])
-        for one in names:
-            for other in names:
-                value = look["cosines"].get(f"{one} {other}")
-                if value is not None:
-                    cosines.setdefault((one, other), []).append(value)
-                    cosines.setdefault((other, one), []).append(value)
-                step = look["ahead"].get(one, {}).get(other)
+        for one, steps in look["ahead"].items():
+            for other, step in steps.items():
                 if step is not None:
                     ahead.setdefault((one, other), []).append(step)
     seconds = math.fsum(event["seconds"] for event in events if event["event"] == "step")
     looking = math.fsum(event.get("look_seconds", 0.0) for event in events)
     return Affinity(
         tasks,
-        {pair: _over_stretches(values) for pair, values in cosines.items()},
+        {pair: _over_stretches(values) for pair, values in cosines_of(looks).items()},
         {pair: _over_stretches(values) for pair, values in ahead.items()},
         len(looks),
         looking / (seconds + looking),
     )
+
+
+def cosines_of(looks: Iterable[Event]) -> dict[tuple[str, str], list[float]]:
+    """By pair of tasks, in both orders, what the looks of a journal saw."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for look in looks:
+        for one, other in combinations(look["norms"], 2):
+            for pair in ((one, other), (other, one)):
+                value = look["cosines"].get(" ".join(pair))
+                if value is not None:
+                    found.setdefault((one, other), []).append(value)
+                    found.setdefault((other, one), []).append(value)
+    return found
+
+
+def _estimate(held: Mapping[str, float | None]) -> Estimate:
+    mean, margin = (math.nan if held[key] is None else held[key] for key in ("mean", "margin"))
+    return Estimate(cast(float, mean), cast(float, margin))
 
 
 def _over_stretches(values: Sequence[float]) -> Estimate:
@@ -134,16 +154,5 @@ def _over_stretches(values: Sequence[float]) -> Estimate:
     return Estimate(fmean(values), estimated([fmean(some) for some in stretches]).margin)
 
 
-def _table(title: str, tasks: Sequence[str], pairs: Pairs) -> Table:
-    table = Table(title=escape(title), box=box.SIMPLE, title_justify="left")
-    table.add_column("")
-    for task in tasks:
-        table.add_column(escape(task), justify="right")
-    for one in tasks:
-        table.add_row(escape(one), *_cells(one, tasks, pairs))
-    return table
-
-
-def _cells(one: str, tasks: Sequence[str], pairs: Pairs) -> list[str]:
-    found = [pairs.get((one, other)) for other in tasks]
-    return ["" if cell is None else f"{cell.mean:+.3f} ± {cell.margin:.3f}" for cell in found]
+def _cell(found: Estimate | None) -> str:
+    return "" if found is None else f"{found.mean:+.3f} ± {found.margin:.3f}"

@@ -1,7 +1,7 @@
-"""Charts as SVG that stands in a page by itself: lines, a heat map, stacked bars."""
+"""Charts as SVG that stands in a page by itself: lines, intervals, stacked bars, a square."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 
 from markupsafe import Markup
@@ -9,101 +9,99 @@ from markupsafe import Markup
 Points = Sequence[tuple[float, float]]
 
 WIDTH, HEIGHT = 720, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 10, 34
+RIGHT = 12
+"""Room at the right of a drawing."""
+_LEFT, _TOP, _BOTTOM = 56, 10, 34
 _NUM_COLOURS = 8
 _MAX_POINTS = 240
 _NUM_TICKS = 5
+_CHARACTER = 7
+"""How wide one is, about; one of Chinese is twice as wide."""
 
 
-def line_chart(lines: Mapping[str, Points]) -> Markup:
-    """Lines by name over steps; many points become means of neighbours.
+def line_chart(
+    lines: Mapping[str, Points], across: str, label: Callable[[float], str] = "{:,.0f}".format
+) -> Markup:
+    """Lines by name over what `across` names; many points become means of neighbours.
 
-    Numbers that are not finite are left out.
+    Numbers that are not finite are left out; without any there is no chart. label: how numbers
+    across are written.
     """
     shown = {name: _thinned(points) for name, points in lines.items()}
     all_points = [point for points in shown.values() for point in points]
     if not all_points:
-        return Markup('<p class="none">nothing to draw</p>')
+        return Markup("")
     x_low, x_high = _range([x for x, _ in all_points])
-    y_ticks = _ticks(*_range([y for _, y in all_points]))
-    y_low, y_high = y_ticks[0], y_ticks[-1]
+    ticks = _ticks(*_range([y for _, y in all_points]))
 
     def place(x: float, y: float) -> tuple[float, float]:
-        across = (x - x_low) / (x_high - x_low) * (WIDTH - _LEFT - _RIGHT)
-        up = (y - y_low) / (y_high - y_low) * (HEIGHT - _TOP - _BOTTOM)
-        return _LEFT + across, HEIGHT - _BOTTOM - up
+        right = (x - x_low) / (x_high - x_low) * (WIDTH - _LEFT - RIGHT)
+        return _LEFT + right, _height_of(y, ticks)
 
-    parts = [_frame(x_low, x_high, y_ticks, place)]
+    parts = [_rulers(ticks), _ends(across, label, x_low, x_high)]
     for number, (name, points) in enumerate(shown.items()):
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))
         style = f"c{number % _NUM_COLOURS}" + " dashed" * (number >= _NUM_COLOURS)
         title = Markup("<title>{}</title>").format(name)
         if len(points) == 1:
             x, y = place(*points[0])
-            parts.append(_format('<circle class="{}" cx="{}" cy="{}" r="3">', style, x, y))
+            parts.append(form('<circle class="{}" cx="{}" cy="{}" r="3">', style, x, y))
             parts.append(title + Markup("</circle>"))
         else:
-            parts.append(_format('<polyline class="line {}" points="{}">', style, path))
+            parts.append(form('<polyline class="line {}" points="{}">', style, path))
             parts.append(title + Markup("</polyline>"))
-    return _svg(HEIGHT, parts) + legend(list(shown))
+    return svg(HEIGHT, parts) + legend(list(shown))
 
 
-def heat_map(rows: Mapping[str, Points]) -> Markup:
-    """A row of cells for each name, a column for each step: blue below 0, red above."""
-    columns = sorted({x for points in rows.values() for x, _ in points})
-    if not columns:
-        return Markup('<p class="none">nothing to draw</p>')
-    left = min(8 + 7 * max(map(len, rows)), WIDTH // 3)
-    width, cell = (WIDTH - left - _RIGHT) / len(columns), 18
-    parts = []
-    for row, (name, points) in enumerate(rows.items()):
-        y = 4 + row * cell
-        shown = name if 7 * len(name) < left else name[: left // 7 - 1] + "…"
-        label = '<text class="label" x="{}" y="{}" text-anchor="end">{}</text>'
-        parts.append(_format(label, left - 6, y + 12, shown))
-        values = dict(points)
-        for place, x in enumerate(columns):
-            value = values.get(x)
-            if value is None or not math.isfinite(value):
-                continue
-            share = max(-1.0, min(1.0, value))
-            parts.append(
-                _format(
-                    '<rect class="{}" x="{:.1f}" y="{}" width="{:.1f}" height="{}" '
-                    'fill-opacity="{:.2f}"><title>{}, step {:g}: {:.2f}</title></rect>',
-                    "warm" if share > 0 else "cold",
-                    left + place * width,
-                    y,
-                    max(width - 0.5, 0.5),
-                    cell - 2,
-                    abs(share),
-                    name,
-                    x,
-                    value,
-                )
-            )
-    bottom = 4 + len(rows) * cell
-    ends = '<text class="tick" x="{}" y="{}" text-anchor="{}">step {:g}</text>'
-    parts.append(_format(ends, left, bottom + 14, "start", columns[0]))
-    if len(columns) > 1:
-        parts.append(_format(ends, WIDTH - _RIGHT, bottom + 14, "end", columns[-1]))
-    return _svg(bottom + 20, parts)
+Interval = tuple[float, float, float, str]
+"""Lowest, middle, highest, and `good`, `bad` or `even`."""
+
+
+def intervals(rows: Mapping[str, Interval], margin: float) -> Markup:
+    """For each name a point in its interval, beside 0 and the margin around it."""
+    left, row_height = room(rows) + 8, 26
+    known = [one for low, middle, high, _ in rows.values() for one in (low, middle, high)]
+    ticks = _ticks(*_range([one for one in (*known, -margin, margin) if math.isfinite(one)]))
+    bottom = 8 + len(rows) * row_height
+
+    def place(value: float) -> float:
+        share = (value - ticks[0]) / (ticks[-1] - ticks[0])
+        return left + share * (WIDTH - left - RIGHT)
+
+    band = '<rect class="band" x="{:.1f}" y="4" width="{:.1f}" height="{}"/>'
+    parts = [form(band, place(-margin), place(margin) - place(-margin), bottom - 4)]
+    for tick in ticks:
+        line = '<line class="{}" x1="{:.1f}" x2="{:.1f}" y1="4" y2="{}"/>'
+        text = '<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">{:+g}</text>'
+        style = "axis" if tick == 0 else "grid"
+        parts.append(form(line, style, place(tick), place(tick), bottom))
+        parts.append(form(text, place(tick), bottom + 15, tick))
+    for number, (name, (low, middle, high, style)) in enumerate(rows.items()):
+        y = 8 + (number + 0.5) * row_height
+        label = '<text class="label" x="{}" y="{:.1f}" text-anchor="end">{}</text>'
+        line = '<line class="interval {}" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>'
+        dot = '<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="4.5"><title>{}</title></circle>'
+        parts.append(form(label, left - 10, y + 4, cut(name, left)))
+        if math.isfinite(low) and math.isfinite(high):
+            parts.append(form(line, style, place(low), place(high), y, y))
+        parts.append(form(dot, style, place(middle), y, f"{name}: {middle:+.4f}"))
+    return svg(bottom + 22, parts)
 
 
 def stacked_bars(bars: Mapping[str, Mapping[str, float]]) -> Markup:
     """For each bar the shares of the names in it, which sum up to 1."""
     names = list(dict.fromkeys(name for shares in bars.values() for name in shares))
-    left, height = 170, 26
+    left, height = room(bars) + 8, 26
     parts = []
     for row, (title, shares) in enumerate(bars.items()):
         x, y = float(left), 4 + row * (height + 6)
         label = '<text class="label" x="{}" y="{}" text-anchor="end">{}</text>'
-        parts.append(_format(label, left - 8, y + 17, title))
+        parts.append(form(label, left - 8, y + 17, cut(title, left)))
         for name, share in shares.items():
-            width = share * (WIDTH - left - _RIGHT)
+            width = share * (WIDTH - left - RIGHT)
             colour = _filled(names.index(name))
             parts.append(
-                _format(
+                form(
                     '<rect class="{}" x="{:.1f}" y="{}" width="{:.1f}" height="{}">'
                     "<title>{}: {:.1%}</title></rect>",
                     colour,
@@ -117,9 +115,9 @@ def stacked_bars(bars: Mapping[str, Mapping[str, float]]) -> Markup:
             )
             if width > 46:
                 text = '<text class="inside" x="{:.1f}" y="{}">{:.0%}</text>'
-                parts.append(_format(text, x + 6, y + 17, share))
+                parts.append(form(text, x + 6, y + 17, share))
             x += width
-    return _svg(4 + len(bars) * (height + 6), parts) + legend(names)
+    return svg(4 + len(bars) * (height + 6), parts) + legend(names)
 
 
 _SIDE, _MARGIN = 260.0, 40.0
@@ -133,10 +131,10 @@ def unit_square(lines: Mapping[str, Points]) -> Markup:
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (_in_square(*point) for point in points))
         line = '<polyline class="line c{}" points="{}"><title>{}</title></polyline>'
         dot = '<circle class="c{}" cx="{:.1f}" cy="{:.1f}" r="2.5"/>'
-        parts.append(_format(line, number, path, name))
-        parts += [_format(dot, number, *_in_square(*point)) for point in points]
+        parts.append(form(line, number, path, name))
+        parts += [form(dot, number, *_in_square(*point)) for point in points]
     opening = '<svg class="square" viewBox="0 0 {:.0f} {:.0f}" role="img">'
-    drawn = Markup("").join([_format(opening, _MARGIN + _SIDE + 10, _SIDE + 30), *parts])
+    drawn = Markup("").join([form(opening, _MARGIN + _SIDE + 10, _SIDE + 30), *parts])
     return drawn + Markup("</svg>") + legend(list(lines))
 
 
@@ -151,19 +149,19 @@ def _unit_frame() -> Markup:
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
         x, y = _in_square(tick, tick)
         parts += [
-            _format(grid, "grid", _MARGIN, _MARGIN + _SIDE, y, y),
-            _format(text, _MARGIN - 6, y + 4, "end", tick),
-            _format(text, x, 22 + _SIDE, "middle", tick),
+            form(grid, "grid", _MARGIN, _MARGIN + _SIDE, y, y),
+            form(text, _MARGIN - 6, y + 4, "end", tick),
+            form(text, x, 22 + _SIDE, "middle", tick),
         ]
     (x1, y1), (x2, y2) = _in_square(0, 0), _in_square(1, 1)
-    return Markup("").join([*parts, _format(grid, "diagonal", x1, x2, y1, y2)])
+    return Markup("").join([*parts, form(grid, "diagonal", x1, x2, y1, y2)])
 
 
 def legend(names: Sequence[str]) -> Markup:
     """The names beside their colours."""
     entry = '<span><i class="{}"></i>{}</span>'
     return Markup('<p class="legend">{}</p>').format(
-        Markup("").join(_format(entry, _filled(place), name) for place, name in enumerate(names))
+        Markup("").join(form(entry, _filled(place), name) for place, name in enumerate(names))
     )
 
 
@@ -172,35 +170,67 @@ def _filled(place: int) -> str:
     return f"f{place % _NUM_COLOURS}" + " paler" * (place >= _NUM_COLOURS)
 
 
-def _frame(
-    x_low: float,
-    x_high: float,
-    y_ticks: Sequence[float],
-    place: object,
-) -> Markup:
-    assert callable(place)  # noqa: S101
+def _height_of(y: float, ticks: Sequence[float]) -> float:
+    share = (y - ticks[0]) / (ticks[-1] - ticks[0])
+    return HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM)
+
+
+def _rulers(ticks: Sequence[float]) -> Markup:
+    """A line across at each tick."""
+    line = '<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
+    text = '<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{:g}</text>'
     parts = []
-    for tick in y_ticks:
-        _, y = place(x_low, tick)
-        line = '<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
-        parts.append(_format(line, _LEFT, WIDTH - _RIGHT, y, y))
-        text = '<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{:g}</text>'
-        parts.append(_format(text, _LEFT - 6, y + 4, tick))
-    for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
-        x = x_low + share * (x_high - x_low)
-        across, _ = place(x, y_ticks[0])
-        text = '<text class="tick" x="{:.1f}" y="{}" text-anchor="{}">{}{:.0f}</text>'
-        word = "step " if share == 0 else ""
-        parts.append(_format(text, across, HEIGHT - 12, anchor, word, x))
+    for tick in ticks:
+        y = _height_of(tick, ticks)
+        parts += [
+            form(line, _LEFT, WIDTH - RIGHT, y, y),
+            form(text, _LEFT - 6, y + 4, tick),
+        ]
     return Markup("").join(parts)
 
 
-def _format(pattern: str, *values: object) -> Markup:
+def _ends(across: str, label: Callable[[float], str], low: float, high: float) -> Markup:
+    """What is left, in the middle and right below a chart."""
+    text = '<text class="tick" x="{:.1f}" y="{}" text-anchor="{}">{}{}</text>'
+    return Markup("").join(
+        form(
+            text,
+            _LEFT + share * (WIDTH - _LEFT - RIGHT),
+            HEIGHT - 12,
+            anchor,
+            f"{across} " if share == 0 else "",
+            label(low + share * (high - low)),
+        )
+        for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end"))
+    )
+
+
+def form(pattern: str, *values: object) -> Markup:
+    """Markup with values in it as text."""
     return Markup(pattern).format(*values)  # noqa: S704
 
 
-def _svg(height: float, parts: Sequence[Markup]) -> Markup:
-    opening = _format('<svg viewBox="0 0 {} {}" role="img">', WIDTH, f"{height:.0f}")
+def room(names: Iterable[str]) -> int:
+    """How wide the longest is, but at most a third of the drawing."""
+    return min(8 + max(map(_width, names)), WIDTH // 3)
+
+
+def _width(name: str) -> int:
+    return sum(_CHARACTER if ord(one) < 0x2E80 else 2 * _CHARACTER for one in name)
+
+
+def cut(name: str, room: float) -> str:
+    """The name, shortened where it is too wide."""
+    if _width(name) < room:
+        return name
+    while name and _width(name) + _CHARACTER >= room:
+        name = name[:-1]
+    return name + "…"
+
+
+def svg(height: float, parts: Sequence[Markup]) -> Markup:
+    """A drawing as wide as a page."""
+    opening = form('<svg viewBox="0 0 {} {}" role="img">', WIDTH, f"{height:.0f}")
     return opening + Markup("").join(parts) + Markup("</svg>")
 
 

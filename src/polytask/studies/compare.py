@@ -1,113 +1,31 @@
 """Each task in one model with the others, against models of its own."""
 
-import hashlib
 import math
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import cast
 
-from rich.console import Console
-
-from polytask.build import Experiment, fit_heads, load_data, read_experiment, task_records
-from polytask.config.experiment import dump_yaml
+from polytask.build import (
+    Experiment,
+    fit_heads,
+    load_data,
+    read_experiment,
+    task_records,
+    versions,
+)
 from polytask.data.tables import default_cache
 from polytask.errors import ConfigError, RunError
 from polytask.evaluation.floors import Floor, floors
-from polytask.studies.comparison import Comparison, Effort, Row, Way
+from polytask.studies.comparison import FILE, Comparison, Effort, Row, Way
 from polytask.studies.costs import costs
 from polytask.studies.judged import judge
-from polytask.studies.runs import Planned, dev_headlines, train_all
+from polytask.studies.runs import Planned, dev_headlines
 from polytask.studies.significance import Sample, difference
-from polytask.studies.ways import asked_for
+from polytask.studies.study import Study
 from polytask.tasks import feed_names
 from polytask.training.checkpoint import write_synced, writing
 from polytask.training.journal import Event, read_journal
 from polytask.training.precision import choose_device
-
-LONGER = 3
-"""Times as many epochs as the joint model made that a model of its own may take, if dev asks."""
-_PATIENCE = 3
-_OF_OTHERS = ("reads", "reads_gradient", "agrees_with", "agreement", "auxiliary")
-"""Keys of a task that speak of the other tasks."""
-
-
-@dataclass(frozen=True, slots=True)
-class Study:
-    """An experiment to be trained with seeds 1 to `seeds` below `out`, `jobs` models at a time.
-
-    balancing, mixing: other kinds, or sections in braces, to train all tasks together with.
-    """
-
-    path: Path
-    out: Path
-    seeds: int
-    jobs: int
-    overrides: Sequence[str]
-    console: Console
-    balancing: Sequence[str] = ()
-    mixing: Sequence[str] = ()
-
-    def check(self) -> None:
-        """Raises ConfigError for numbers that cannot be."""
-        for name, number in (("seeds", self.seeds), ("jobs", self.jobs)):
-            if number < 1:
-                raise ConfigError(f"{name}: expected at least 1, got {number}")
-        if any(one.partition("=")[0].strip() == "train.seed" for one in self.overrides):
-            raise ConfigError("train.seed: each model is trained with every seed; say `seeds`")
-
-    def together(self) -> list[Planned]:
-        """All tasks in one model, a run a seed."""
-        return self._planned("together", self.path, self.out / "together", self.overrides)
-
-    def other_ways(self, tasks: Sequence[str]) -> dict[str, dict[str, list[Planned]]]:
-        """All tasks in one model, by way and trial. Raises ConfigError for a way that is none."""
-        found: dict[str, dict[str, list[Planned]]] = {}
-        for way, trials in asked_for(self.balancing, self.mixing, tasks).items():
-            found[way] = {}
-            for number, (trial, override) in enumerate(trials.items(), 1):
-                read_experiment(self.path, [*self.overrides, override])
-                name = re.sub(r"[^A-Za-z0-9]+", "-", f"{way} {number}").strip("-")
-                digest = hashlib.sha256(override.encode()).hexdigest()[:6]
-                folder = self.out / f"{name}-{digest}"
-                options = [*self.overrides, override]
-                found[way][trial] = self._planned(f"together, {trial}", self.path, folder, options)
-        return found
-
-    def alone(self, experiment: Experiment, task: str, epochs: int) -> dict[str, list[Planned]]:
-        """One task in a model of its own, a run a seed, by how long it may take."""
-        file = self.out / "alone" / f"{task}.yaml"
-        with writing(file):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_synced(file, dump_yaml(_of_its_own(experiment, task)))
-        return {
-            length: self._planned(
-                f"{task} alone, {length}",
-                file,
-                file.parent / f"{task}-{length.replace(' ', '-')}",
-                options,
-            )
-            for length, options in _lengths(epochs).items()
-        }
-
-    def train(self, planned: Sequence[Planned]) -> None:
-        """What is not trained yet."""
-        train_all(planned, jobs=self.jobs, console=self.console)
-
-    def _planned(
-        self, name: str, path: Path, folder: Path, overrides: Sequence[str]
-    ) -> list[Planned]:
-        return [
-            Planned(
-                f"{name}, seed {seed}",
-                path,
-                folder / f"seed{seed}",
-                [*overrides, f"train.seed={seed}"],
-            )
-            for seed in range(1, self.seeds + 1)
-        ]
 
 
 def run_compare(study: Study, margin: float) -> Comparison:
@@ -139,6 +57,7 @@ def run_compare(study: Study, margin: float) -> Comparison:
             difference=difference(judged[task].sample, own[task]),
             chosen=chosen[task],
             effort=_effort(alone[task][chosen[task]]),
+            runs=_below(study.out, alone[task][chosen[task]]),
         )
         for task in tasks
     }
@@ -147,11 +66,24 @@ def run_compare(study: Study, margin: float) -> Comparison:
         "alone": [alone[task][chosen[task]][0].run.model for task in tasks],
     }
     ways = {name: _way(trials, own) for name, trials in others.items()}
-    found = Comparison(rows, _effort(joint), costs(models, tasks), study.seeds, margin, ways)
+    found = Comparison(
+        rows,
+        _effort(joint),
+        costs(models, tasks),
+        study.seeds,
+        margin,
+        ways,
+        study.command("compare", margin=margin, balancing=study.balancing, mixing=study.mixing),
+        versions(),
+        _below(study.out, joint),
+    )
     with writing(study.out):
-        write_synced(study.out / "compare.json", found.as_json())
-        write_synced(study.out / "compare.md", found.markdown())
+        write_synced(study.out / FILE, found.as_json())
     return found
+
+
+def _below(folder: Path, runs: Sequence[Planned]) -> list[str]:
+    return [str(one.folder.relative_to(folder)) for one in runs]
 
 
 Trials = dict[str, list[Planned]]
@@ -197,38 +129,11 @@ def comparable(experiment: Experiment) -> list[str]:
     return [task.name for task in tasks]
 
 
-def _of_its_own(experiment: Experiment, name: str) -> dict[str, object]:
-    """The experiment of one task: what speaks of other tasks is left out."""
-    plain = cast(Mapping[str, dict[str, object]], experiment.plain)
-    task = cast(dict[str, object], plain["tasks"][name])
-    data = cast(str, task["data"])
-    power = experiment.oversample.get(name)
-    return {
-        **plain,
-        "data": {data: plain["data"][data]},
-        "tasks": {name: {key: task[key] for key in task if key not in _OF_OTHERS}},
-        "mixing": {"kind": "proportional", **({"oversample": {name: power}} if power else {})},
-        "balancing": {"kind": "static"},
-        "train": {**plain["train"], "select": "mean", "max_steps": None, "patience": None},
-    }
-
-
 def _epochs(experiment: Experiment, joint: Sequence[Planned]) -> dict[str, int]:
     """How often the joint model saw the data of each task: the mean over seeds, rounded."""
     feeds = feed_names(experiment.tasks)
     seen = [_events(one, "evaluation")[-1]["seen"] for one in joint]
     return {task: max(round(fmean(one[feed] for one in seen)), 1) for task, feed in feeds.items()}
-
-
-def _lengths(epochs: int) -> dict[str, list[str]]:
-    """How long a task is trained alone: the names and overrides of both ways."""
-    return {
-        f"{epochs} epochs": [f"train.epochs={epochs}"],
-        f"up to {LONGER * epochs} epochs": [
-            f"train.epochs={LONGER * epochs}",
-            f"train.patience={_PATIENCE}",
-        ],
-    }
 
 
 def best_on_dev(trials: Mapping[str, Sequence[Planned]], tasks: Sequence[str]) -> str:

@@ -2,21 +2,20 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from rich import box
-from rich.console import Console, JustifyMethod
-from rich.markup import escape
-from rich.table import Table
+from rich.console import Console
 
 from polytask.studies.costs import Cost
+from polytask.studies.language import ENGLISH, Language
+from polytask.studies.listed import Listed
 from polytask.studies.significance import Difference, Verdict, mean_gain, verdicts
 from polytask.training.journal import finite
 
-HEADS = ("task", "metric", "floor", "alone", "together", "difference (95 %)", "verdict")
-COST_HEADS = ("", "parameters", "MB", "ms a text", "training s")
-EFFORT_HEADS = ("model", "epochs", "steps", "examples", "tokens", "training s")
+FILE = "compare.json"
+"""Of a comparison, in its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,8 @@ class Effort:
 class Row:
     """One task. chosen: the epochs of the models of its own; effort: that of one of them.
 
-    floors: the scores of simple models, by name.
+    floors: the scores of simple models, by name. runs: the folders of the models of its own that
+    were compared, below that of the comparison.
     """
 
     metric: str
@@ -43,6 +43,7 @@ class Row:
     difference: Difference
     chosen: str
     effort: Effort
+    runs: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Comparison:
 
     costs: of all tasks, by whether they are in one model (`together`) or in models of their own.
     margin: the difference below which two scores are as good as equal, in units of the metric.
+    command, versions: how it was made. runs: the folders of the joint models.
     """
 
     rows: Mapping[str, Row]
@@ -68,6 +70,9 @@ class Comparison:
     seeds: int
     margin: float
     ways: Mapping[str, Way] = field(default_factory=dict)
+    command: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    runs: Sequence[str] = ()
 
     @property
     def verdicts(self) -> Mapping[str, Verdict]:
@@ -79,71 +84,50 @@ class Comparison:
         """The mean over tasks of (together - alone) / alone; above 0 sharing helps."""
         return mean_gain([(row.together, row.alone) for row in self.rows.values()])
 
-    def summary(self) -> list[str]:
+    def summary(self, say: Language = ENGLISH) -> list[str]:
         """What was found, in sentences."""
-        found = self.verdicts
-        counts = [
-            f"{word} {sum(one == word for one in found.values())}"
-            for word in ("helped", "hurt", "equivalent", "no evidence")
-        ]
-        worst = min(self.rows, key=lambda name: self.rows[name].difference.mean)
-        lowest = self.rows[worst].difference.mean
-        lines = [
-            f"Of {len(found)} tasks: {', '.join(counts)} (equivalent: within {self.margin:g}).",
-            f"Mean relative gain of sharing {self.mean_gain:+.2%}; worst task {worst} "
-            f"({lowest:+.4f}).",
-        ]
-        for name, row in self.rows.items():
-            lines += [
-                f"{name}: {floor} reaches {score:.4f} without training an encoder."
-                for floor, score in row.floors.items()
-                if score >= min(row.together, row.alone)
-            ]
+        lines = [*self._counted(say), *self._costs_told(say), *self._floors_told(say)]
         if self.seeds == 1:
-            return [*lines, "One seed shows nothing of how seeds differ, so there is no verdict."]
+            one = say("One seed shows nothing of how seeds differ, so there is no verdict.")
+            return [*lines, one]
+        found = self.verdicts
         unseen = [
             f"{name} {row.difference.detectable(len(found)):.4f}"
             for name, row in self.rows.items()
             if found[name] == "no evidence"
         ]
         if unseen:
-            lines.append(
-                f"With {self.seeds} seeds and these test sets, differences of this size would be "
-                f"seen four times in five, smaller ones less often: {', '.join(unseen)}."
+            told = say(
+                "With {seeds} seeds and these test sets, differences of this size would be "
+                "seen four times in five, smaller ones less often: {differences}.",
+                seeds=self.seeds,
+                differences=", ".join(unseen),
             )
+            lines.append(told)
         return lines
 
     def show(self, console: Console) -> None:
         """Tables and sentences, for a terminal."""
-        for title, heads, rows, num_words in self._tables():
-            table = Table(title=title, box=box.SIMPLE, title_justify="left", pad_edge=False)
-            for place, name in enumerate(heads):
-                is_word = place < num_words
-                justify: JustifyMethod = "left" if is_word else "right"
-                table.add_column(name, justify=justify, no_wrap=not is_word, overflow="fold")
-            for row in rows:
-                table.add_row(*map(escape, row))
-            console.print(table)
+        for listed in self.tables(ENGLISH):
+            console.print(listed.table())
         for sentence in self.summary():
             console.print(sentence, soft_wrap=True, markup=False, highlight=False)
 
-    def markdown(self) -> str:
-        """The same for a file."""
-        parts = ["\n\n".join(self.summary())]
-        for title, heads, rows, num_words in self._tables():
-            rule = ["---"] * num_words + ["---:"] * (len(heads) - num_words)
-            lines = [f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows)]
-            parts.append(f"## {title}\n\n" + "\n".join(lines))
-        return "\n\n".join(parts) + "\n"
-
-    def _tables(self) -> Iterator[tuple[str, Sequence[str], Sequence[Sequence[str]], int]]:
-        """Title, heads, rows, and how many columns are words."""
-        yield f"Together and alone, {self.seeds} seeds, test", HEADS, self._rows(), 2
+    def tables(self, say: Language) -> list[Listed]:
+        """Scores, other ways of sharing if any, effort, costs."""
+        title = say("Together and alone, {seeds} seeds, test", seeds=self.seeds)
+        heads = say.each("task", "metric", "floor", "alone", "together", "difference (95 %)")
+        found = [Listed(title, [*heads, say("verdict")], self._rows(say), 2)]
         if self.ways:
-            heads = ("way", "mean gain", "helped", "hurt", *self.rows)
-            yield "Ways of sharing, against alone", heads, self._ways_rows(), 1
-        yield "What one model took", EFFORT_HEADS, self._effort_rows(), 2
-        yield "What all tasks cost", COST_HEADS, self._cost_rows(), 1
+            heads = [*say.each("way", "mean gain", "helped", "hurt"), *self.rows]
+            found.append(Listed(say("Ways of sharing, against alone"), heads, self._ways_rows(say)))
+        effort = say.each("model", "epochs", "steps", "examples", "tokens", "training s")
+        cost = ["", *say.each("parameters", "MB", "ms a text", "training s")]
+        return [
+            *found,
+            Listed(say("What one model took"), effort, self._effort_rows(say), 2),
+            Listed(say("What all tasks cost"), cost, self._cost_rows(say)),
+        ]
 
     def as_json(self) -> str:
         """The same numbers for programs."""
@@ -152,6 +136,8 @@ class Comparison:
             name: asdict(row)
             | {
                 "difference": row.difference.mean,
+                "error": row.difference.error,
+                "freedom": row.difference.freedom,
                 "interval": row.difference.interval(),
                 "p_value": row.difference.p_value,
                 "detectable": row.difference.detectable(len(found)),
@@ -163,6 +149,9 @@ class Comparison:
             "seeds": self.seeds,
             "margin": self.margin,
             "mean_gain": self.mean_gain,
+            "command": self.command,
+            "versions": self.versions,
+            "runs": self.runs,
             "together": asdict(self.effort),
             "ways": {name: asdict(way) for name, way in self.ways.items()},
             "costs": {side: asdict(cost) for side, cost in self.costs.items()},
@@ -170,36 +159,113 @@ class Comparison:
         }
         return json.dumps(finite(whole), indent=2, ensure_ascii=False)
 
-    def _rows(self) -> list[list[str]]:
+    @classmethod
+    def from_json(cls, text: str) -> "Comparison":
+        """What `as_json` gave. Raises ValueError, KeyError or TypeError for anything else."""
+        held = json.loads(text)
+        ways = {
+            name: Way(
+                way["chosen"],
+                way["scores"],
+                {task: Difference.of(one) for task, one in way["differences"].items()},
+            )
+            for name, way in held["ways"].items()
+        }
+        return cls(
+            {name: _row(one) for name, one in held["tasks"].items()},
+            Effort(**held["together"]),
+            {side: Cost(**one) for side, one in held["costs"].items()},
+            held["seeds"],
+            held["margin"],
+            ways,
+            held["command"],
+            held["versions"],
+            held["runs"],
+        )
+
+    def _counted(self, say: Language) -> list[str]:
+        found = list(self.verdicts.values())
+        worst = min(self.rows, key=lambda name: self.rows[name].difference.mean)
+        return [
+            say(
+                "Of {num} tasks: helped {helped}, hurt {hurt}, equivalent {equivalent}, no "
+                "evidence {unknown} (equivalent: within {margin:g}).",
+                num=len(found),
+                helped=found.count("helped"),
+                hurt=found.count("hurt"),
+                equivalent=found.count("equivalent"),
+                unknown=found.count("no evidence"),
+                margin=self.margin,
+            ),
+            say(
+                "Mean relative gain of sharing {gain:+.2%}; worst task {worst} ({lowest:+.4f}).",
+                gain=self.mean_gain,
+                worst=worst,
+                lowest=self.rows[worst].difference.mean,
+            ),
+        ]
+
+    def _costs_told(self, say: Language) -> list[str]:
+        one, own = self.costs["together"], self.costs["alone"]
+        return [
+            say(
+                "One model has {parameters:.0%} of the parameters of {num} and answers in "
+                "{time:.0%} of their time.",
+                parameters=one.parameters / own.parameters,
+                num=len(self.rows),
+                time=one.milliseconds / own.milliseconds,
+            )
+        ]
+
+    def _floors_told(self, say: Language) -> list[str]:
+        return [
+            say(
+                "{task}: {floor} reaches {score:.4f} without training an encoder.",
+                task=name,
+                floor=floor,
+                score=score,
+            )
+            for name, row in self.rows.items()
+            for floor, score in row.floors.items()
+            if score >= min(row.together, row.alone)
+        ]
+
+    def _rows(self, say: Language) -> list[list[str]]:
         found = self.verdicts
+        words = {
+            "helped": say("helped"),
+            "hurt": say("hurt"),
+            "equivalent": say("within {margin:g}", margin=self.margin),
+            "no evidence": say("no evidence"),
+        }
         rows = []
         for name, row in self.rows.items():
-            lowest, highest = row.difference.interval()
-            known = not math.isnan(lowest)
-            margin = f" ± {(highest - lowest) / 2:.4f}" if known else ""
-            word = f"within {self.margin:g}" if found[name] == "equivalent" else found[name]
             floor = f"{max(row.floors.values()):.4f}" if row.floors else ""
-            scores = [floor, f"{row.alone:.4f}", f"{row.together:.4f}"]
-            less = f"{row.difference.mean:+.4f}{margin}"
-            rows.append([name, row.metric, *scores, less, word if known else ""])
+            scores = [floor, f"{row.alone:.4f}", f"{row.together:.4f}", str(row.difference)]
+            verdict = "" if math.isnan(row.difference.error) else words[found[name]]
+            rows.append([name, row.metric, *scores, verdict])
         return rows
 
-    def _effort_rows(self) -> list[list[str]]:
-        sides = [("together", "", self.effort)]
-        sides += [(f"{name} alone", row.chosen, row.effort) for name, row in self.rows.items()]
+    def _effort_rows(self, say: Language) -> list[list[str]]:
+        sides = [("", "", self.effort)]
+        sides += [(name, row.chosen, row.effort) for name, row in self.rows.items()]
         return [
-            [name, epochs, *(f"{number:,.0f}" for number in asdict(effort).values())]
+            [
+                say("{task} alone", task=name) if name else say("together"),
+                epochs,
+                *(f"{number:,.0f}" for number in asdict(effort).values()),
+            ]
             for name, epochs, effort in sides
         ]
 
-    def _ways_rows(self) -> list[list[str]]:
+    def _ways_rows(self, say: Language) -> list[list[str]]:
         together = Way(
             "",
             {name: row.together for name, row in self.rows.items()},
             {name: row.difference for name, row in self.rows.items()},
         )
         rows = []
-        for name, way in {"together": together, **self.ways}.items():
+        for name, way in {say("together"): together, **self.ways}.items():
             found = list(verdicts(way.differences, self.margin).values())
             pairs = [(way.scores[task], row.alone) for task, row in self.rows.items()]
             shown = f"{name} ({way.chosen})" if way.chosen and way.chosen not in name else name
@@ -208,10 +274,10 @@ class Comparison:
             rows.append([shown, f"{mean_gain(pairs):+.2%}", *counts, *scores])
         return rows
 
-    def _cost_rows(self) -> list[list[str]]:
+    def _cost_rows(self, say: Language) -> list[list[str]]:
         alone = sum(row.effort.seconds for row in self.rows.values())
         seconds = {"together": self.effort.seconds, "alone": alone}
-        names = {"together": "one model", "alone": f"{len(self.rows)} models"}
+        names = {"together": say("one model"), "alone": say("{num} models", num=len(self.rows))}
         return [
             [
                 names[side],
@@ -222,3 +288,9 @@ class Comparison:
             ]
             for side, cost in self.costs.items()
         ]
+
+
+def _row(held: Mapping[str, Any]) -> Row:
+    plain = {key: held[key] for key in ("metric", "floors", "alone", "together", "chosen", "runs")}
+    difference = Difference.of({**held, "mean": held["difference"]})
+    return Row(**plain, difference=difference, effort=Effort(**held["effort"]))

@@ -6,23 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from rich import box
-from rich.markup import escape
-from rich.table import Table
 
 from polytask.build import Experiment, load_data, read_experiment, task_records
 from polytask.data.tables import default_cache
 from polytask.errors import ConfigError, did_you_mean
-from polytask.studies.compare import Study, best_on_dev, comparable, trained
+from polytask.studies.compare import best_on_dev, comparable, trained
 from polytask.studies.judged import judge
+from polytask.studies.language import ENGLISH, Language
+from polytask.studies.listed import Listed
 from polytask.studies.significance import Difference, difference
+from polytask.studies.study import Study
 from polytask.training.checkpoint import write_synced, writing
 from polytask.training.journal import finite
 
+FILE = "curve.json"
+"""Of a learning curve, in its folder."""
+
 SHARES = (0.1, 0.3, 1.0)
 """Of the rows of train, where no numbers of rows are asked for."""
-
-HEADS = ("rows", "alone", "together", "difference (95 %)", "alone would need")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +62,21 @@ class Curve:
         logs = np.log([one.rows for one in better])
         return float(np.exp(np.interp(point.together, alone, logs)))
 
-    def rows(self) -> list[list[str]]:
-        """The table: a row for each point."""
-        found = []
-        for point in self.points:
-            lowest, highest = point.difference.interval()
-            margin = "" if math.isnan(lowest) else f" ± {(highest - lowest) / 2:.4f}"
-            less = f"{point.difference.mean:+.4f}{margin}"
-            scores = [f"{point.alone:.4f}", f"{point.together:.4f}", less]
-            found.append([f"{point.rows:,}", *scores, self._told(point)])
-        return found
-
-    def table(self) -> Table:
-        """For a terminal."""
-        title = escape(f"{self.task}: {self.metric} by rows of train")
-        table = Table(title=title, box=box.SIMPLE, title_justify="left")
-        for name in HEADS:
-            table.add_column(name, justify="right")
-        for row in self.rows():
-            table.add_row(*row)
-        return table
+    def listed(self, say: Language = ENGLISH) -> Listed:
+        """A row for each point."""
+        title = say("{task}: {metric} by rows of train", task=self.task, metric=self.metric)
+        heads = say.each("rows", "alone", "together", "difference (95 %)", "alone would need")
+        rows = [
+            [
+                f"{one.rows:,}",
+                f"{one.alone:.4f}",
+                f"{one.together:.4f}",
+                str(one.difference),
+                self._told(one, say),
+            ]
+            for one in self.points
+        ]
+        return Listed(title, heads, rows, 0)
 
     def as_json(self) -> str:
         """The same with all figures."""
@@ -90,6 +86,8 @@ class Curve:
                 "alone": one.alone,
                 "together": one.together,
                 "difference": one.difference.mean,
+                "error": one.difference.error,
+                "freedom": one.difference.freedom,
                 "interval": one.difference.interval(),
                 "alone_would_need": self.needed(one),
             }
@@ -98,16 +96,28 @@ class Curve:
         whole = {"task": self.task, "metric": self.metric, "points": points}
         return json.dumps(finite(whole), indent=2, ensure_ascii=False)
 
-    def markdown(self) -> str:
-        """The table for a file."""
-        lines = [HEADS, ["---:"] * len(HEADS), *self.rows()]
-        return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+    @classmethod
+    def from_json(cls, text: str) -> "Curve":
+        """What `as_json` gave. Raises ValueError, KeyError or TypeError for anything else."""
+        held = json.loads(text)
+        points = [
+            Point(
+                one["rows"],
+                one["alone"],
+                one["together"],
+                Difference.of({**one, "mean": one["difference"]}),
+            )
+            for one in held["points"]
+        ]
+        return cls(held["task"], held["metric"], points)
 
-    def _told(self, point: Point) -> str:
+    def _told(self, point: Point, say: Language) -> str:
         rows = self.needed(point)
         if math.isnan(rows):
-            return f"fewer than {self.points[0].rows:,}"
-        return f"more than {self.points[-1].rows:,}" if math.isinf(rows) else f"{rows:,.0f}"
+            return say("fewer than {rows:,}", rows=self.points[0].rows)
+        if math.isinf(rows):
+            return say("more than {rows:,}", rows=self.points[-1].rows)
+        return f"{rows:,.0f}"
 
 
 def run_curve(study: Study, task: str, rows: Sequence[int]) -> Curve:
@@ -143,8 +153,7 @@ def run_curve(study: Study, task: str, rows: Sequence[int]) -> Curve:
         points.append(Point(size, means[0], means[1], less))
     curve = Curve(task, metric, points)
     with writing(study.out):
-        write_synced(study.out / "curve.json", curve.as_json())
-        write_synced(study.out / "curve.md", curve.markdown())
+        write_synced(study.out / FILE, curve.as_json())
     return curve
 
 

@@ -1,192 +1,80 @@
-"""A run as one page: scores, losses, weights, gradients, in a file that needs nothing beside it."""
+"""Reports: a run, or the studies in a folder, as one page, as Markdown or as JSON."""
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.resources import files
-from itertools import combinations
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
-
-from polytask.errors import RunError
-from polytask.studies.charts import Points, heat_map, line_chart, stacked_bars
-from polytask.studies.trust import trust_of
+from polytask.errors import ConfigError, RunError, did_you_mean
+from polytask.studies import affinity, comparison, curve
+from polytask.studies.affinity import Affinity
+from polytask.studies.comparison import Comparison
+from polytask.studies.comparison_report import comparison_sections, comparison_verdict
+from polytask.studies.curve import Curve
+from polytask.studies.document import Document, Section
+from polytask.studies.language import LANGUAGES, Language
+from polytask.studies.run_report import run_document
+from polytask.studies.study_report import affinity_section, curve_section
 from polytask.training.checkpoint import write_synced, writing
 from polytask.training.folder import RunFolder
-from polytask.training.journal import Event, read_journal
-from polytask.training.results import read_metrics
+
+REPORT = "report.html"
+"""Of a run or of studies, in their folder."""
+_FORMATS = (".html", ".md", ".json")
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """A drawing with what it shows."""
+def write_report(folder: Path, out: Path, language: str = "en") -> None:
+    """Writes what a run, or the studies in a folder and right below it, found.
 
-    title: str
-    about: str
-    drawing: Markup
-
-
-def write_report(folder: RunFolder, out: Path) -> None:
-    """Draws a run, finished or not, from its journal and its scores into one HTML file.
-
-    Raises RunError if there is no journal, DiskError if the file cannot be written.
+    The name of `out` says how: `.html`, `.md` or `.json`. Raises ConfigError for another name or a
+    language that is not known, RunError for a folder that holds neither run nor study or whose
+    files are damaged, DiskError if the file cannot be written.
     """
-    try:
-        html = _page(folder, read_journal(folder))
-    except (KeyError, TypeError, AttributeError, StopIteration) as error:
-        raise RunError(f"{folder.journal}: is damaged: {error!r}") from error
+    if out.suffix not in _FORMATS:
+        raise ConfigError(f"{out}: a report is one of {', '.join(_FORMATS)}, by its name")
+    if language not in LANGUAGES:
+        raise ConfigError(f"no language '{language}'. {did_you_mean(language, LANGUAGES)}")
+    say = Language(language)
+    if files := list(_files(folder)):
+        document = _of_studies(folder, files, say)
+    else:
+        with _reading(RunFolder(folder).journal):
+            document = run_document(RunFolder(folder), say)
+    forms: dict[str, Callable[[], str]] = {
+        ".html": lambda: document.html(say),
+        ".md": document.markdown,
+        ".json": document.as_json,
+    }
     with writing(out):
-        write_synced(out, html)
+        write_synced(out, forms[out.suffix]())
 
 
-def _page(folder: RunFolder, events: Sequence[Event]) -> str:
-    steps = [event for event in events if event["event"] == "step"]
-    evaluations = [event for event in events if event["event"] == "evaluation"]
-    metrics = read_metrics(folder)
-    split, trusts = trust_of(folder, metrics)
-    page = (files("polytask.studies") / "report.html.j2").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return environment.from_string(page).render(
-        title=f"Run {folder.path.resolve().name}",
-        summary=_summary(steps, events),
-        splits=list(metrics),
-        scores=_scores(metrics),
-        charts=_charts(steps, evaluations),
-        trusted_split=split,
-        trusts=trusts,
-        seen=evaluations[-1]["seen"] if evaluations else {},
-        notes=[event["text"] for event in events if event["event"] == "note"],
-    )
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, StopIteration, ValueError) as error:
+        raise RunError(f"{file}: is damaged: {error!r}") from error
 
 
-def _summary(steps: Sequence[Event], events: Sequence[Event]) -> str:
-    if not steps:
-        return "No step was made yet."
-    seconds = sum(step["seconds"] for step in steps)
-    examples = sum(step["examples"] for step in steps)
-    word = "step" if len(steps) == 1 else "steps"
-    told = f"{len(steps)} {word}, {examples:,} examples in {seconds:,.0f} s"
-    looks = sum(step.get("look_seconds", 0.0) for step in steps)
-    if looks:
-        told += f"; looks at gradients took {looks / (seconds + looks):.1%} of the time"
-    is_finished = any(event["event"] == "end" for event in events)
-    return f"{told}. {'The run is finished.' if is_finished else 'The run is not finished.'}"
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """The studies in a folder and right below it, by the names of their files."""
+    for name in (comparison.FILE, curve.FILE, affinity.FILE):
+        below = [] if name == comparison.FILE else sorted(folder.glob(f"*/{name}"))
+        yield from ((name, file) for file in [folder / name, *below] if file.is_file())
 
 
-def _scores(metrics: Mapping[str, Any]) -> list[dict[str, object]]:
-    tasks = list(dict.fromkeys(task for of_split in metrics.values() for task in of_split))
-    rows: list[dict[str, object]] = []
-    for task in tasks:
-        found = [of_split.get(task, {}).get("metrics", {}) for of_split in metrics.values()]
-        names = list(dict.fromkeys(name for one in found for name in one))
-        for place, name in enumerate(names):
-            values = [_number(one.get(name)) for one in found]
-            rows.append({"task": "" if place else task, "metric": name, "values": values})
-    return rows
-
-
-def _number(value: float | None) -> str:
-    return "n/a" if value is None or not math.isfinite(value) else f"{value:.4f}"
-
-
-def _charts(steps: Sequence[Event], evaluations: Sequence[Event]) -> list[Chart]:
-    looks = [step for step in steps if "look" in step]
-    charts = [
-        Chart(
-            "Losses",
-            "Mean loss of each task, each target counting once; neighbouring steps averaged.",
-            line_chart(_by_task(steps, "losses")),
-        ),
-        Chart("Scores on dev", "The headline of each task.", line_chart(_headlines(evaluations))),
-        Chart(
-            "Weights",
-            "What the loss or the gradient of each task was multiplied by.",
-            line_chart(_by_task(steps, "weights")),
-        ),
-        Chart(
-            "Share of each task",
-            "In the targets that were seen, and in the weighted lengths of the gradients on the "
-            "encoder at the steps where these were looked at.",
-            stacked_bars(_shares(steps, looks)),
-        ),
-    ]
-    if looks:
-        charts += _of_looks(looks)
-    return charts
-
-
-def _of_looks(looks: Sequence[Event]) -> list[Chart]:
-    tasks = list(dict.fromkeys(task for step in looks for task in step["look"]["norms"]))
-    pairs = {f"{one} {other}": f"{one} · {other}" for one, other in combinations(tasks, 2)}
-    backwards = {
-        f"{other} {one}": shown
-        for (one, other), shown in zip(combinations(tasks, 2), pairs.values(), strict=True)
-    }
-    cosines: dict[str, list[tuple[float, float]]] = {}
-    for step in looks:
-        for pair, cosine in step["look"]["cosines"].items():
-            shown = pairs.get(pair) or backwards[pair]
-            cosines.setdefault(shown, []).append((step["step"], cosine))
-    return [
-        Chart(
-            "Cosines of gradients",
-            "Between the gradients of two tasks on the encoder: red, they pull together; blue, "
-            "they are in conflict; pale, at right angles. Small batches make cosines small.",
-            heat_map(cosines),
-        ),
-        Chart(
-            "Lengths of gradients",
-            "Of each task on the encoder, before weights and clipping.",
-            line_chart(_of_look(looks, "norms")),
-        ),
-        Chart(
-            "Progress",
-            "By how much the loss of a task fell on the rows of a step, over what a step down its "
-            "own gradient alone would bring at the same learning rate: below 0 it rose.",
-            line_chart(_of_look(looks, "progress")),
-        ),
-    ]
-
-
-def _by_task(steps: Sequence[Event], field: str) -> dict[str, Points]:
-    found: dict[str, list[tuple[float, float]]] = {}
-    for step in steps:
-        for task, value in step[field].items():
-            if value is not None:
-                found.setdefault(task, []).append((step["step"], value))
-    return dict(sorted(found.items()))
-
-
-def _of_look(looks: Sequence[Event], field: str) -> dict[str, Points]:
-    return _by_task([{"step": step["step"], **step["look"]} for step in looks], field)
-
-
-def _headlines(evaluations: Sequence[Event]) -> dict[str, Points]:
-    found: dict[str, list[tuple[float, float]]] = {}
-    for event in evaluations:
-        for task, metrics in event["metrics"].items():
-            name, value = next(iter(metrics.items()))
-            if value is not None:
-                found.setdefault(f"{task} ({name})", []).append((event["step"], value))
-    return dict(sorted(found.items()))
-
-
-def _shares(steps: Sequence[Event], looks: Sequence[Event]) -> dict[str, dict[str, float]]:
-    targets: dict[str, float] = {}
-    lengths: dict[str, float] = {}
-    for step in steps:
-        for task, count in step["counts"].items():
-            targets[task] = targets.get(task, 0) + count
-    for step in looks:
-        for task, norm in step["look"]["norms"].items():
-            weight = abs(step["weights"].get(task) or 0.0)
-            lengths[task] = lengths.get(task, 0.0) + weight * (norm or 0.0)
-    bars = {"targets": targets, "gradient": lengths}
-    return {
-        name: {task: value / sum(found.values()) for task, value in sorted(found.items())}
-        for name, found in bars.items()
-        if sum(found.values()) > 0
-    }
+def _of_studies(folder: Path, files: Sequence[tuple[str, Path]], say: Language) -> Document:
+    verdict: list[str] = []
+    sections: list[Section] = []
+    for name, file in files:
+        with _reading(file):
+            text = file.read_text(encoding="utf-8")
+            if name == comparison.FILE:
+                found = Comparison.from_json(text)
+                verdict += comparison_verdict(found, say)
+                sections += comparison_sections(found, folder, say)
+            elif name == curve.FILE:
+                sections.append(curve_section(Curve.from_json(text), say))
+            else:
+                sections.append(affinity_section(Affinity.from_json(text), say))
+    return Document(folder.resolve().name, "", verdict, sections)

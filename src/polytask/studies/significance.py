@@ -62,6 +62,20 @@ class Difference:
         margin = float(t.ppf((1 + confidence) / 2, self.freedom)) * self.error
         return self.mean - margin, self.mean + margin
 
+    @classmethod
+    def of(cls, held: Mapping[str, float | None]) -> "Difference":
+        """From plain values by name, None for nan; infinite freedom is None too."""
+        error = math.nan if held["error"] is None else held["error"]
+        unknown = math.nan if math.isnan(error) else math.inf
+        freedom = unknown if held["freedom"] is None else held["freedom"]
+        mean = math.nan if held["mean"] is None else held["mean"]
+        return cls(mean, error, freedom)
+
+    def __str__(self) -> str:
+        lowest, highest = self.interval()
+        shown = "" if math.isnan(lowest) else f" ± {(highest - lowest) / 2:.4f}"
+        return f"{self.mean:+.4f}{shown}"
+
     @property
     def p_value(self) -> float:
         """How likely a difference as large is where there is none; 1 if that is not known."""

@@ -10,14 +10,13 @@ from pathlib import Path
 from re import sub
 from statistics import fmean, stdev
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 from scipy.stats import t
 
 from polytask.build import read_experiment
 from polytask.errors import ConfigError, TrainingError
+from polytask.studies.listed import Listed
 from polytask.studies.runs import Planned, dev_headlines, train_once
 from polytask.training.checkpoint import write_synced, writing
 from polytask.training.journal import finite
@@ -85,22 +84,10 @@ class Sweep:
         base, own = self.scores(self.variants[0], task), self.scores(variant, task)
         return estimated([own[seed] - base[seed] for seed in own if seed in base])
 
-    def table(self) -> Table:
+    def listed(self) -> Listed:
         """A row for each variant: the mean over tasks, its difference from the first, each task."""
-        table = Table(title="Scores on dev", box=box.SIMPLE, title_justify="left")
-        table.add_column("variant")
-        for name in (MEAN, "less the first", *self.tasks[1:]):
-            table.add_column(name, justify="right", no_wrap=True)
-        for row in self._rows():
-            table.add_row(*map(escape, row))
-        return table
-
-    def markdown(self) -> str:
-        """The same for a file."""
         heads = ["variant", MEAN, "less the first", *self.tasks[1:]]
-        rows = [[cell.replace("|", "\\|") for cell in row] for row in self._rows()]
-        lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
-        return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+        return Listed("Scores on dev", heads, self._rows())
 
     def _rows(self) -> list[list[str]]:
         rows = []
@@ -177,7 +164,7 @@ def run_sweep(
         sweep = Sweep(trials)
         with writing(out):
             write_synced(out / "sweep.json", _as_json(trials))
-            write_synced(out / "sweep.md", sweep.markdown())
+            write_synced(out / "sweep.md", sweep.listed().markdown())
     return sweep
 
 

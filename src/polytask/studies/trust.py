@@ -1,54 +1,52 @@
-"""What a page says of how far the scores of a run can be trusted."""
+"""What a report says of how far the scores of a run can be trusted."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
-
-from markupsafe import Markup
 
 from polytask.errors import RunError
 from polytask.studies.charts import Points, unit_square
+from polytask.studies.document import Chart, Section
+from polytask.studies.language import Language
+from polytask.studies.listed import Listed
+from polytask.studies.maps import matrix
 from polytask.studies.mistakes import SHOWN, mistakes_file
 from polytask.training.folder import RunFolder
 
 _SPLITS = ("test", "dev")
 _LONGEST = 200
+_MOST_LABELS = 24
+"""Of a confusion matrix that is drawn; of more the pairs are listed that are confused most."""
 _SHOWN_OF_A_MISTAKE = ("where", "text", "gold", "answer")
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A table: its heads and its cells, of which the last `num_numbers` of a row are numbers."""
-
-    title: str
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    num_numbers: int
-
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """Of one task: sentences, a drawing of its reliability, tables of its mistakes."""
-
-    task: str
-    told: Sequence[str]
-    drawing: Markup | None
-    tables: Sequence[Listed]
-
-
-def trust_of(folder: RunFolder, metrics: Mapping[str, Any]) -> tuple[str, list[Trust]]:
-    """What is known of the tasks on test, or on dev if test was not scored; and which it was.
+def trust_of(folder: RunFolder, metrics: Mapping[str, Any], say: Language) -> list[Section]:
+    """What is known of the tasks on test, or on dev if test was not scored.
 
     Raises RunError for a damaged file of mistakes.
     """
     split = next((one for one in _SPLITS if one in metrics), "")
     mistakes = _mistakes(folder, split)
-    found = [
-        Trust(task, _told(entry), _reliability(entry), list(_tables(mistakes.get(task, {}))))
+    parts = [
+        Section(
+            task,
+            told=_told(entry, say),
+            charts=[*_reliability(entry, say), *_confusion(entry, say)],
+            tables=list(_tables(entry, mistakes.get(task, {}), say)),
+            small=True,
+        )
         for task, entry in metrics.get(split, {}).items()
     ]
-    return split, [one for one in found if one.drawing or one.tables]
+    parts = [one for one in parts if one.charts or one.tables]
+    if not parts:
+        return []
+    about = say(
+        "How often answers are right by what they state: on the diagonal they are as sure as they "
+        "should be. And which labels are taken for which: of the gold label of a row, the share "
+        "that got the label of a column."
+    )
+    title = say("How far the scores on {split} can be trusted", split=split)
+    return [Section(title, about, parts=parts)]
 
 
 def _mistakes(folder: RunFolder, split: str) -> Mapping[str, Any]:
@@ -62,63 +60,100 @@ def _mistakes(folder: RunFolder, split: str) -> Mapping[str, Any]:
     return held
 
 
-def _told(entry: Mapping[str, Any]) -> list[str]:
+def _told(entry: Mapping[str, Any], say: Language) -> list[str]:
     told = entry.get("calibration")
     if not told:
         return []
     before, after = told["before"], told["after"]
     lines = [
-        f"Expected calibration error {after['error']:.4f} ({before['error']:.4f} as training left "
-        f"it), Brier score {after['brier']:.4f} ({before['brier']:.4f}), over {after['count']:,} "
-        "answers."
+        say(
+            "Expected calibration error {after:.4f} ({before:.4f} as training left it), Brier "
+            "score {brier:.4f} ({brier_before:.4f}), over {count:,} answers.",
+            after=after["error"],
+            before=before["error"],
+            brier=after["brier"],
+            brier_before=before["brier"],
+            count=after["count"],
+        )
     ]
     if given := told["given"]:
         lines.append(
-            f"{given['answered']:.1%} of the answers are sure; {given['wrong']:.1%} of these are "
-            "wrong."
+            say(
+                "{answered:.1%} of the answers are sure; {wrong:.1%} of these are wrong.",
+                answered=given["answered"],
+                wrong=given["wrong"],
+            )
         )
     scores = entry["metrics"]
     if scores.get("out_of_scope_auroc") is not None:
         lines.append(
-            f"Out of scope: AUROC {scores['out_of_scope_auroc']:.4f}; "
-            f"{scores['out_of_scope_recall']:.1%} found at {scores['false_rejects']:.1%} false "
-            "rejects."
+            say(
+                "Out of scope: AUROC {auroc:.4f}; {recall:.1%} found at {rejects:.1%} false "
+                "rejects.",
+                auroc=scores["out_of_scope_auroc"],
+                recall=scores["out_of_scope_recall"],
+                rejects=scores["false_rejects"],
+            )
         )
     return lines
 
 
-def _reliability(entry: Mapping[str, Any]) -> Markup | None:
-    told = entry.get("calibration")
-    if not told:
-        return None
-    lines: dict[str, Points] = {
-        name: [(one["stated"], one["right"]) for one in told[when]["bins"]]
-        for when, name in (("before", "as training left them"), ("after", "made true on dev"))
+def _reliability(entry: Mapping[str, Any], say: Language) -> Iterator[Chart]:
+    if told := entry.get("calibration"):
+        names = {"before": say("as training left them"), "after": say("made true on dev")}
+        lines: dict[str, Points] = {
+            name: [(one["stated"], one["right"]) for one in told[when]["bins"]]
+            for when, name in names.items()
+        }
+        yield Chart(unit_square(lines), lines, say("Right by stated"))
+
+
+def _confusion(entry: Mapping[str, Any], say: Language) -> Iterator[Chart]:
+    labels, counts = entry.get("labels", []), entry.get("confusion", [])
+    if 1 < len(labels) <= _MOST_LABELS:
+        shares = {
+            (gold, answer): num / sum(row)
+            for gold, row in zip(labels, counts, strict=True)
+            for answer, num in zip(labels, row, strict=True)
+            if num
+        }
+        data = {"labels": labels, "counts": counts}
+        yield Chart(matrix(labels, labels, shares), data, say("Confusion"))
+
+
+def _confused(entry: Mapping[str, Any], found: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+    """Gold, answer, how often, the most frequent first."""
+    labels = entry.get("labels", [])
+    pairs = found.get("confusions") or [
+        (gold, answer, num)
+        for gold, row in zip(labels, entry.get("confusion", []), strict=True)
+        for answer, num in zip(labels, row, strict=True)
+        if num and gold != answer
+    ]
+    return sorted(pairs, key=lambda one: -one[2])[:SHOWN]
+
+
+def _tables(entry: Mapping[str, Any], found: Mapping[str, Any], say: Language) -> Iterator[Listed]:
+    by = {
+        "words in the text": say("words in the text"),
+        "words not in train": say("words not in train"),
+        "examples of the label in train": say("examples of the label in train"),
     }
-    return unit_square(lines)
-
-
-def _tables(found: Mapping[str, Any]) -> Iterator[Listed]:
-    for by, groups in found.get("groups", {}).items():
+    for name, groups in found.get("groups", {}).items():
+        shown = by.get(name, name)
         rows = [[one["name"], f"{one['count']:,}", _number(one["score"])] for one in groups]
-        yield Listed(f"By {by}", (by, "rows", found["metric"]), rows, 2)
-    if pairs := found.get("confusions"):
-        rows = [[gold, answer, str(num)] for gold, answer, num in pairs[:SHOWN]]
-        yield Listed("What is taken for what", ("gold", "answer", "times"), rows, 1)
-    histogram = found.get("histogram") or []
-    if histogram:
-        size = len(histogram)
-        rows = [
-            [f"{place / size:.2f} to {(place + 1) / size:.2f}", str(right), str(wrong)]
-            for place, (right, wrong) in enumerate(histogram)
-            if right or wrong
-        ]
-        yield Listed("Answers by what they stated", ("stated", "right", "wrong"), rows, 2)
-    for title, key in (
-        ("The surest mistakes", "surest"),
-        ("The largest losses", "worst"),
-        ("Gold labels that are probably wrong", "label_errors"),
-    ):
+        yield Listed(say("By {name}", name=shown), [shown, say("rows"), found["metric"]], rows)
+    if pairs := _confused(entry, found):
+        rows = [[gold, answer, str(num)] for gold, answer, num in pairs]
+        heads = say.each("gold", "answer", "times")
+        yield Listed(say("What is taken for what"), heads, rows, 2)
+    yield from _histogram(found, say)
+    lists = {
+        "surest": say("The surest mistakes"),
+        "worst": say("The largest losses"),
+        "label_errors": say("Gold labels that are probably wrong"),
+    }
+    for key, title in lists.items():
         if some := found.get(key):
             rows = [
                 [
@@ -127,8 +162,20 @@ def _tables(found: Mapping[str, Any]) -> Iterator[Listed]:
                 ]
                 for one in some[:SHOWN]
             ]
-            last = "loss" if key == "worst" else "stated"
-            yield Listed(title, (*_SHOWN_OF_A_MISTAKE, last), rows, 1)
+            last = say("loss") if key == "worst" else say("stated")
+            yield Listed(title, [*say.each("where", "text", "gold", "answer"), last], rows, 4)
+
+
+def _histogram(found: Mapping[str, Any], say: Language) -> Iterator[Listed]:
+    if histogram := found.get("histogram"):
+        size = len(histogram)
+        rows = [
+            [f"{place / size:.2f} – {(place + 1) / size:.2f}", str(right), str(wrong)]
+            for place, (right, wrong) in enumerate(histogram)
+            if right or wrong
+        ]
+        heads = say.each("stated", "right", "wrong")
+        yield Listed(say("Answers by what they stated"), heads, rows)
 
 
 def _cut(text: str) -> str:
