@@ -9,7 +9,6 @@ import pytest
 from rich.console import Console
 
 import polytask
-from polytask import api
 from polytask.training.folder import RunFolder
 from toys import train_toy
 
@@ -47,7 +46,7 @@ def test_predict_is_load_and_ask(toy_run: Path) -> None:
     assert polytask.predict(toy_run, texts[0], ["stars"], "cpu") == model(texts[0], tasks=["stars"])
 
 
-def quickstart(out: Path) -> polytask.Evaluation:
+def quickstart(out: Path) -> tuple[polytask.Evaluation, polytask.Comparison]:
     return polytask.quickstart(out=out, console=Console(file=io.StringIO()))
 
 
@@ -59,7 +58,7 @@ def status(out: Path) -> str:
 @pytest.fixture
 def sample_is_toy(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The toy experiment stands for the sample."""
-    monkeypatch.setattr(api, "sample", lambda: toy)
+    monkeypatch.setattr("polytask.api.samples.sample", lambda: toy)
 
 
 @pytest.mark.usefixtures("sample_is_toy")
@@ -68,7 +67,7 @@ def test_quickstart_over_its_own_finished_run_trains_anew(toy_run: Path, tmp_pat
     shutil.copytree(toy_run, out)
     (out / "mine.txt").write_text("of the run before", encoding="utf-8")
 
-    assert set(quickstart(out).scores) == {"intent", "items", "stars"}
+    assert set(quickstart(out)[0].scores) == {"intent", "items", "stars"}
     assert status(out) == "finished"
     assert not (out / "mine.txt").exists()
 

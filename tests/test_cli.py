@@ -145,6 +145,7 @@ def test_a_stopped_training_says_how_to_go_on(
         raise polytask.Interrupted("Stopped at step 2 of 9.")
 
     monkeypatch.setattr("polytask.api.train", stopped)
+    monkeypatch.setattr("polytask.api.samples.train", stopped)
 
     done = command(*arguments)
 
@@ -187,7 +188,7 @@ def test_version_prints_the_version(command: Command) -> None:
 def test_quickstart_trains_the_sample_and_says_what_to_try(
     toy: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("polytask.api.sample", lambda: toy)
+    monkeypatch.setattr("polytask.api.samples.sample", lambda: toy)
 
     done = command("quickstart", "--out", "first")
 

@@ -29,8 +29,8 @@ LONG_BODIES: dict[str, str] = {}
 
 MANY_PARAMETERS: dict[str, str] = {
     "tasks.py:task_section": "each is a key of the experiment file",
-    "api.py:compare": "each is an option of the command",
-    "api.py:curve": "each is an option of the command",
+    "api/studies.py:compare": "each is an option of the command",
+    "api/studies.py:curve": "each is an option of the command",
     "cli/studies.py:curve": "each is an option of the command",
     "cli/studies.py:compare": "each is an option of the command",
 }
@@ -99,7 +99,7 @@ def test_no_function_but_a_constructor_has_more_than_6_parameters() -> None:
 def test_no_function_takes_keywords_it_does_not_name() -> None:
     loose = [name for file in FILES for name, node in functions(file) if node.args.kwarg]
 
-    assert loose == []
+    assert loose == ["studies/language.py:__call__"]  # they go into the braces of a sentence
 
 
 @pytest.mark.parametrize("name", FORBIDDEN)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from polytask.api import (
+        Comparison,
         Evaluation,
         Predictor,
         Trained,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Comparison",
     "ConfigError",
     "DataError",
     "Evaluation",

@@ -163,12 +163,17 @@ def info(*, as_json: AsJson = False) -> None:
 def quickstart(
     out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/quickstart"),
 ) -> None:
-    """Train the sample that comes with polytask, score it, and say what to try next."""
+    """Train the sample, score it, compare it with a model a task, and say what to try next."""
+    import os
+
     from rich.console import Console
 
     from polytask import api
 
     console = Console()
-    console.print(api.quickstart(out=out).table())
+    scores, compared = api.quickstart(out=out, jobs=min(os.cpu_count() or 1, 2))
+    console.print(scores.table())
+    compared.show(console)
+    print(f"\nThe comparison as a page: {out}-compare/{api.REPORT}")
     text = "my laptop won't connect to the vpn since Monday, Marta needs the report by 3 pm"
-    print(f'Next, ask it something:\n  polytask predict {out} "{text}"')
+    print(f'Next, ask the model something:\n  polytask predict {out} "{text}"')

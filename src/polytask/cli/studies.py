@@ -38,6 +38,9 @@ def compare(
         float, typer.Option(min=0, help="A difference smaller than this is as good as none.")
     ] = 0.01,
     jobs: Annotated[int, typer.Option(min=1, help="How many models to train at a time.")] = 1,
+    longer: Annotated[
+        int, typer.Option(min=1, help="Times as many epochs that a task alone may take.")
+    ] = 3,
     balancing: Annotated[
         list[str] | None, typer.Option(metavar="KINDS", help="Other kinds of balancing to try.")
     ] = None,
@@ -59,6 +62,7 @@ def compare(
         seeds=seeds,
         margin=margin,
         jobs=jobs,
+        longer=longer,
         balancing=balancing or (),
         mixing=mixing or (),
         out=out,

@@ -18,7 +18,7 @@ from polytask.errors import ConfigError, RunError
 from polytask.evaluation.floors import Floor, floors
 from polytask.studies.comparison import FILE, Comparison, Effort, Row, Way
 from polytask.studies.costs import costs
-from polytask.studies.judged import judge
+from polytask.studies.judged import Judged, judge
 from polytask.studies.runs import Planned, dev_headlines
 from polytask.studies.significance import Sample, difference
 from polytask.studies.study import Study
@@ -32,7 +32,7 @@ def run_compare(study: Study, margin: float) -> Comparison:
     """Trains an experiment, and each of its tasks alone, and compares them on test.
 
     A task alone has the same encoder, data, optimizer and rule of selection. It is trained for as
-    many epochs of its data as the joint model made, and for up to three times as many with early
+    many epochs of its data as the joint model made, and for up to `longer` times as many with early
     stopping; the better of the two on dev, by the mean over seeds, is the one compared. Auxiliary
     tasks are not compared. Test is scored once all runs are trained. Raises PolytaskError.
     """
@@ -49,16 +49,7 @@ def run_compare(study: Study, margin: float) -> Comparison:
     study.console.rule("floors")
     simple = _floors(experiment, tasks)
     rows = {
-        task: Row(
-            metric=judged[task].metric,
-            floors={floor.name: floor.score for floor in simple[task]},
-            alone=float(own[task].whole.mean()),
-            together=float(judged[task].sample.whole.mean()),
-            difference=difference(judged[task].sample, own[task]),
-            chosen=chosen[task],
-            effort=_effort(alone[task][chosen[task]]),
-            runs=_below(study.out, alone[task][chosen[task]]),
-        )
+        task: _row(study, alone[task], chosen[task], (judged[task], own[task]), simple[task])
         for task in tasks
     }
     models = {
@@ -73,13 +64,38 @@ def run_compare(study: Study, margin: float) -> Comparison:
         study.seeds,
         margin,
         ways,
-        study.command("compare", margin=margin, balancing=study.balancing, mixing=study.mixing),
+        _command(study, margin),
         versions(),
         _below(study.out, joint),
     )
     with writing(study.out):
         write_synced(study.out / FILE, found.as_json())
     return found
+
+
+def _command(study: Study, margin: float) -> str:
+    ways = {"balancing": study.balancing, "mixing": study.mixing}
+    return study.command("compare", {"margin": margin, "longer": study.longer, **ways})
+
+
+def _row(
+    study: Study,
+    trials: Mapping[str, Sequence[Planned]],
+    chosen: str,
+    sides: tuple[Judged, Sample],
+    simple: Sequence[Floor],
+) -> Row:
+    together, own = sides
+    return Row(
+        metric=together.metric,
+        floors={floor.name: floor.score for floor in simple},
+        alone=float(own.whole.mean()),
+        together=float(together.sample.whole.mean()),
+        difference=difference(together.sample, own),
+        chosen=chosen,
+        effort=_effort(trials[chosen]),
+        runs=_below(study.out, trials[chosen]),
+    )
 
 
 def _below(folder: Path, runs: Sequence[Planned]) -> list[str]:

@@ -21,7 +21,11 @@ class Listed:
     def table(self) -> Table:
         """For a terminal: words are folded where there is no room, numbers never."""
         table = Table(
-            title=escape(self.title), box=box.SIMPLE, title_justify="left", pad_edge=False
+            title=escape(self.title),
+            box=box.SIMPLE,
+            title_justify="left",
+            pad_edge=False,
+            collapse_padding=True,
         )
         for place, name in enumerate(self.heads):
             is_word = place < self.num_words

@@ -17,8 +17,6 @@ from polytask.studies.runs import Planned, train_all
 from polytask.studies.ways import asked_for
 from polytask.training.checkpoint import write_synced, writing
 
-LONGER = 3
-"""Times as many epochs as the joint model made that a model of its own may take, if dev asks."""
 _PATIENCE = 3
 _LONGEST = 80
 """Characters of a folder named by its tasks."""
@@ -33,6 +31,8 @@ class Study:
     """An experiment to be trained with seeds 1 to `seeds` below `out`, `jobs` models at a time.
 
     balancing, mixing: other kinds, or sections in braces, to train all tasks together with.
+    longer: times as many epochs as the joint model made that a model of its own may take, if dev
+    asks for them; with 1 it takes as many.
     """
 
     path: Path
@@ -43,16 +43,18 @@ class Study:
     console: Console
     balancing: Sequence[str] = ()
     mixing: Sequence[str] = ()
+    longer: int = 3
 
     def check(self) -> None:
         """Raises ConfigError for numbers that cannot be."""
-        for name, number in (("seeds", self.seeds), ("jobs", self.jobs)):
+        for name in ("seeds", "jobs", "longer"):
+            number = getattr(self, name)
             if number < 1:
                 raise ConfigError(f"{name}: expected at least 1, got {number}")
         if any(one.partition("=")[0].strip() == "train.seed" for one in self.overrides):
             raise ConfigError("train.seed: each model is trained with every seed; say `seeds`")
 
-    def command(self, verb: str, **options: object) -> str:
+    def command(self, verb: str, options: Mapping[str, object]) -> str:
         """What makes the study again, as it is said in a terminal."""
         told: dict[str, object] = {"seeds": self.seeds, **options, "out": self.out}
         words = ["polytask", verb, str(self.path)]
@@ -93,7 +95,7 @@ class Study:
                 file.parent / f"{task}-{length.replace(' ', '-')}",
                 options,
             )
-            for length, options in _lengths(epochs).items()
+            for length, options in self._lengths(epochs).items()
         }
 
     def subset(self, experiment: Experiment, tasks: Sequence[str], epochs: int) -> list[Planned]:
@@ -107,6 +109,15 @@ class Study:
             write_synced(file, dump_yaml(of_tasks(experiment, tasks)))
         options = [f"train.epochs={epochs}"]
         return self._planned(", ".join(tasks), file, file.parent / name, options)
+
+    def _lengths(self, epochs: int) -> dict[str, list[str]]:
+        """How long a task is trained alone: names and overrides."""
+        equal = {f"{epochs} epochs": [f"train.epochs={epochs}"]}
+        most = self.longer * epochs
+        if most == epochs:
+            return equal
+        options = [f"train.epochs={most}", f"train.patience={_PATIENCE}"]
+        return {**equal, f"up to {most} epochs": options}
 
     def train(self, planned: Sequence[Planned]) -> None:
         """What is not trained yet."""
@@ -176,15 +187,4 @@ def _without(section: Mapping[str, object], others: Set[str]) -> dict[str, objec
         if isinstance(value, Mapping)
         else value
         for key, value in section.items()
-    }
-
-
-def _lengths(epochs: int) -> dict[str, list[str]]:
-    """How long a task is trained alone: the names and overrides of both ways."""
-    return {
-        f"{epochs} epochs": [f"train.epochs={epochs}"],
-        f"up to {LONGER * epochs} epochs": [
-            f"train.epochs={LONGER * epochs}",
-            f"train.patience={_PATIENCE}",
-        ],
     }
