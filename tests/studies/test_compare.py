@@ -39,6 +39,7 @@ def test_every_task_has_models_of_its_own_that_are_trained_as_the_joint_one(comp
                 assert set(events(run, "step")[0]["losses"]) <= {task}
                 assert events(run, "evaluation")[-1]["epoch"] <= epochs
     assert len(list((compared / "together").iterdir())) == 2
+    assert not list(compared.glob("**/checkpoints"))
 
 
 def test_the_figures_are_those_of_the_runs_on_test(compared: Path) -> None:

@@ -72,10 +72,10 @@ def intervals(rows: Mapping[str, Interval], margin: float) -> Markup:
     parts = [form(band, place(-margin), place(margin) - place(-margin), bottom - 4)]
     for tick in ticks:
         line = '<line class="{}" x1="{:.1f}" x2="{:.1f}" y1="4" y2="{}"/>'
-        text = '<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">{:+g}</text>'
+        text = '<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">{}</text>'
         style = "axis" if tick == 0 else "grid"
         parts.append(form(line, style, place(tick), place(tick), bottom))
-        parts.append(form(text, place(tick), bottom + 15, tick))
+        parts.append(form(text, place(tick), bottom + 15, f"{tick:+g}" if tick else "0"))
     for number, (name, (low, middle, high, style)) in enumerate(rows.items()):
         y = 8 + (number + 0.5) * row_height
         label = '<text class="label" x="{}" y="{:.1f}" text-anchor="end">{}</text>'

@@ -43,7 +43,8 @@ def comparison_verdict(found: Comparison, say: Language) -> list[str]:
         ]
         if tasks:
             lines.append(f"{words}: {', '.join(tasks)}.")
-    return [*lines, *found.summary(say)]
+    counted, *rest = found.summary(say)
+    return [counted, *lines, *rest]
 
 
 def comparison_sections(found: Comparison, folder: Path, say: Language) -> Iterator[Section]:

@@ -50,13 +50,14 @@ class Section:
 
     def markdown(self, level: int = 2) -> Iterator[str]:
         """Paragraphs; charts are drawings, so they are left to the page and to JSON."""
-        body = [*([self.about] if self.about else []), *self.told]
+        body = list(self.told)
         for one in self.tables:
             body += [*([f"**{one.title}**"] if one.title else []), one.markdown().rstrip()]
         body += ["\n".join(f"- {one}" for one in self.items)] if self.items else []
         body += [line for one in self.parts for line in one.markdown(level + 1)]
         if body:
-            yield from (f"{'#' * level} {self.title}", *body)
+            about = [self.about] if self.about else []
+            yield from (f"{'#' * level} {self.title}", *about, *body)
 
 
 @dataclass(frozen=True, slots=True)

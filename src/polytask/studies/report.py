@@ -77,4 +77,6 @@ def _of_studies(folder: Path, files: Sequence[tuple[str, Path]], say: Language) 
                 sections.append(curve_section(Curve.from_json(text), say))
             else:
                 sections.append(affinity_section(Affinity.from_json(text), say))
-    return Document(folder.resolve().name, "", verdict, sections)
+    name = folder.resolve().name
+    title = say("Did sharing help? {name}", name=name) if verdict else name
+    return Document(title, "", verdict, sections)

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from rich.markup import escape
 from polytask.build import EXPERIMENT_FILE, Experiment, data_lines, load_data, read_experiment
 from polytask.data.tables import default_cache
 from polytask.errors import Interrupted, RunError
+from polytask.training.checkpoint import writing
 from polytask.training.folder import RunFolder
 from polytask.training.precision import settle_device
 from polytask.training.results import read_metrics
@@ -40,8 +42,9 @@ class Planned:
 def train_once(planned: Planned, console: Console) -> None:
     """Trains, or goes on, unless a finished run of this experiment on this data is there.
 
-    A run whose train or dev data has changed since is made anew. Raises RunError if the folder
-    holds a run of another experiment, TrainingError if the run diverges, Interrupted after Ctrl-C.
+    A run whose train or dev data has changed since is made anew. The checkpoints of a finished one,
+    six times as large as its model, go. Raises RunError if the folder holds a run of another
+    experiment, TrainingError if the run diverges, Interrupted after Ctrl-C.
     """
     experiment = read_experiment(planned.path, planned.overrides)
     settle_device(experiment)
@@ -59,6 +62,9 @@ def train_once(planned: Planned, console: Console) -> None:
             overwrite=has_changed,
             console=console,
         )
+    with writing(planned.folder):
+        if planned.run.checkpoints.exists():
+            shutil.rmtree(planned.run.checkpoints)
 
 
 def train_all(planned: Sequence[Planned], *, jobs: int, console: Console) -> None:

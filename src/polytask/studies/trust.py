@@ -112,13 +112,13 @@ def _confusion(entry: Mapping[str, Any], say: Language) -> Iterator[Chart]:
     labels, counts = entry.get("labels", []), entry.get("confusion", [])
     if 1 < len(labels) <= _MOST_LABELS:
         shares = {
-            (gold, answer): num / sum(row)
+            (gold, answer): 100 * num / sum(row)
             for gold, row in zip(labels, counts, strict=True)
             for answer, num in zip(labels, row, strict=True)
             if num
         }
         data = {"labels": labels, "counts": counts}
-        yield Chart(matrix(labels, labels, shares), data, say("Confusion"))
+        yield Chart(matrix(labels, labels, shares, digits=0), data, say("Confusion, per cent"))
 
 
 def _confused(entry: Mapping[str, Any], found: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
