@@ -9,6 +9,7 @@ from markupsafe import Markup
 Points = Sequence[tuple[float, float]]
 
 WIDTH, HEIGHT = 720, 240
+_NARROW = 480
 RIGHT = 12
 """Room at the right of a drawing."""
 _LEFT, _TOP, _BOTTOM = 56, 10, 34
@@ -66,7 +67,7 @@ def intervals(rows: Mapping[str, Interval], margin: float) -> Markup:
 
     def place(value: float) -> float:
         share = (value - ticks[0]) / (ticks[-1] - ticks[0])
-        return left + share * (WIDTH - left - RIGHT)
+        return left + share * (_NARROW - left - 2 * RIGHT)
 
     band = '<rect class="band" x="{:.1f}" y="4" width="{:.1f}" height="{}"/>'
     parts = [form(band, place(-margin), place(margin) - place(-margin), bottom - 4)]
@@ -85,7 +86,7 @@ def intervals(rows: Mapping[str, Interval], margin: float) -> Markup:
         if math.isfinite(low) and math.isfinite(high):
             parts.append(form(line, style, place(low), place(high), y, y))
         parts.append(form(dot, style, place(middle), y, f"{name}: {middle:+.4f}"))
-    return svg(bottom + 22, parts)
+    return svg(bottom + 22, parts, _NARROW)
 
 
 def stacked_bars(bars: Mapping[str, Mapping[str, float]]) -> Markup:
@@ -228,9 +229,16 @@ def cut(name: str, room: float) -> str:
     return name + "…"
 
 
-def svg(height: float, parts: Sequence[Markup]) -> Markup:
-    """A drawing as wide as a page."""
-    opening = form('<svg viewBox="0 0 {} {}" role="img">', WIDTH, f"{height:.0f}")
+def svg(height: float, parts: Sequence[Markup], width: float = WIDTH) -> Markup:
+    """A drawing as wide as a page, or of a width of its own where that is less."""
+    style = "" if width == WIDTH else f"max-width: {1.25 * width:.0f}px"
+    opening = form(
+        '<svg class="{}" style="{}" viewBox="0 0 {:.0f} {:.0f}" role="img">',
+        "" if style else "full",
+        style,
+        width,
+        height,
+    )
     return opening + Markup("").join(parts) + Markup("</svg>")
 
 

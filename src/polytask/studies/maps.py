@@ -10,8 +10,10 @@ from polytask.studies.charts import RIGHT, WIDTH, Points, cut, form, room, svg
 Cells = Mapping[tuple[str, str], float]
 """By name of the row and name of the column."""
 
-_WIDEST, _WITH_NUMBER = 64.0, 34.0
-"""How wide a cell of a matrix is at most, and at least for its number to stand in it."""
+_AT_MOST = 28, 18
+"""How wide a cell of a matrix is at most: this, and so much for each digit."""
+_WITH_NUMBER = 24.0
+"""How wide it must be for its number to stand in it."""
 
 
 def over_steps(rows: Mapping[str, Points], across: str) -> Markup:
@@ -65,8 +67,10 @@ def matrix(rows: Sequence[str], columns: Sequence[str], cells: Cells, digits: in
     if not largest:
         return Markup("")
     left, top = room(rows), room(columns) * 0.6 + 8
-    width = min((WIDTH - left - RIGHT) / len(columns), _WIDEST)
-    height = min(width, 30.0)
+    beside = room(columns[-1:]) * 0.8
+    most = _AT_MOST[0] + _AT_MOST[1] * digits
+    width = min((WIDTH - left - beside) / len(columns), most)
+    height = min(width, 28.0)
     parts = []
     for place, name in enumerate(columns):
         x = left + (place + 0.5) * width
@@ -80,9 +84,10 @@ def matrix(rows: Sequence[str], columns: Sequence[str], cells: Cells, digits: in
             value = cells.get((row, column), math.nan)
             if math.isfinite(value):
                 box = left + place * width, y, width - 1, height - 1
-                shown = f"{value:.{digits}f}" if width >= _WITH_NUMBER else ""
+                shown = f"{value:.{digits}f}" if width >= _WITH_NUMBER + 6 * digits else ""
                 parts.append(_cell(box, value / largest, f"{row}, {column}: {value:.4g}", shown))
-    return svg(top + len(rows) * height + 4, parts)
+    whole = left + len(columns) * width + beside
+    return svg(top + len(rows) * height + 4, parts, min(whole, WIDTH - 1))
 
 
 def _cell(box: tuple[float, float, float, float], share: float, told: str, shown: str) -> Markup:

@@ -33,7 +33,6 @@ def trust_of(folder: RunFolder, metrics: Mapping[str, Any], say: Language) -> li
             told=_told(entry, say),
             charts=[*_reliability(entry, say), *_confusion(entry, say)],
             tables=list(_tables(entry, mistakes.get(task, {}), say)),
-            small=True,
         )
         for task, entry in metrics.get(split, {}).items()
     ]
