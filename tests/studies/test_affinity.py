@@ -9,7 +9,7 @@ from rich.console import Console
 
 from polytask import api
 from polytask.errors import ConfigError, RunError
-from polytask.studies.affinity import affinity_of
+from polytask.studies.affinity import Affinity, affinity_of
 from polytask.training.folder import RunFolder
 from toys import train_toy, write_rows
 
@@ -66,8 +66,11 @@ def test_tasks_that_are_the_same_help_each_other_more_than_chance_does(
     assert 0 < found.share < 1
     held = json.loads((tmp_path / "out" / "affinity.json").read_text(encoding="utf-8"))
     assert held["looks"] == found.num_looks
-    assert len(held["ahead"]) == 9
-    assert "| one | " in (tmp_path / "out" / "affinity.md").read_text(encoding="utf-8")
+    assert len(held["ahead"]) == len(held["linear"]) == 9
+    assert found.linear["same", "one"].mean > found.linear["noise", "one"].mean
+    assert Affinity.from_json(json.dumps(held)) == found
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 3
 
 
 def test_a_run_without_looks_ahead_has_no_affinity(toy: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from rich.console import Console
 from polytask.build import read_experiment
 from polytask.errors import ConfigError, RunError
 from polytask.studies.language import ENGLISH, Language
+from polytask.studies.linearised import Pairs, linearised
 from polytask.studies.listed import Listed
 from polytask.studies.runs import Planned, train_once
 from polytask.studies.sweep import Estimate, estimated
@@ -27,22 +28,21 @@ FILE = "affinity.json"
 _STRETCHES = 10
 """Neighbouring looks are alike, so intervals come from the means of so many stretches of them."""
 
-Pairs = Mapping[tuple[str, str], Estimate]
-"""By pair of tasks; of look-ahead first the one that steps."""
-
 
 @dataclass(frozen=True, slots=True)
 class Affinity:
     """How tasks act on each other: means over a run, with intervals of 95 %.
 
     cosines: of gradients on the encoder, the same for both orders. ahead: by how much of itself the
-    loss of the second falls in a step on the first alone, the first being the second too. share:
-    of the time of training that the looks took.
+    loss of the second falls in a step on the first alone, the first being the second too. linear:
+    the same when the first is fitted beside it at the end. share: of the time of training that the
+    looks took.
     """
 
     tasks: Sequence[str]
     cosines: Pairs
     ahead: Pairs
+    linear: Pairs
     num_looks: int
     share: float
 
@@ -59,7 +59,7 @@ class Affinity:
 
     def as_json(self) -> str:
         """All figures."""
-        named = {"cosines": self.cosines, "ahead": self.ahead}
+        named = {"cosines": self.cosines, "ahead": self.ahead, "linear": self.linear}
         plain = {
             name: [
                 {"from": one, "to": other, "mean": found.mean, "margin": found.margin}
@@ -74,19 +74,29 @@ class Affinity:
     def from_json(cls, text: str) -> "Affinity":
         """What `as_json` gave. Raises ValueError, KeyError or TypeError for anything else."""
         held = json.loads(text)
-        cosines, ahead = (
+        cosines, ahead, linear = (
             {(one["from"], one["to"]): _estimate(one) for one in held[name]}
-            for name in ("cosines", "ahead")
+            for name in ("cosines", "ahead", "linear")
         )
-        return cls(held["tasks"], cosines, ahead, held["looks"], held["share"])
+        return cls(held["tasks"], cosines, ahead, linear, held["looks"], held["share"])
 
     def named(self, say: Language) -> list[tuple[str, Pairs]]:
-        """By title; look-ahead in per cent."""
-        ahead = {
-            pair: Estimate(100 * one.mean, 100 * one.margin) for pair, one in self.ahead.items()
-        }
-        title = say("Per cent of its loss that a task (column) loses by a step on another (row)")
-        return [(say("Cosines of gradients"), self.cosines), (title, ahead)]
+        """By title; but for cosines in per cent."""
+        ahead, linear = (
+            {pair: Estimate(100 * one.mean, 100 * one.margin) for pair, one in pairs.items()}
+            for pairs in (self.ahead, self.linear)
+        )
+        return [
+            (say("Cosines of gradients"), self.cosines),
+            (
+                say("Per cent of its loss that a task (column) loses by a step on another (row)"),
+                ahead,
+            ),
+            (
+                say("Per cent of its loss that a task (column) loses if another (row) is fitted"),
+                linear,
+            ),
+        ]
 
 
 def run_affinity(
@@ -107,7 +117,10 @@ def run_affinity(
 
 
 def affinity_of(run: RunFolder) -> Affinity:
-    """Read off the journal of a run with `look_ahead`. Raises RunError."""
+    """Of a run with `look_ahead`: read off its journal, and fitted near its best model.
+
+    Raises RunError.
+    """
     events = read_journal(run)
     looks = [event["look"] for event in events if "look" in event and "ahead" in event["look"]]
     if len(looks) < 2:
@@ -125,6 +138,7 @@ def affinity_of(run: RunFolder) -> Affinity:
         tasks,
         {pair: _over_stretches(values) for pair, values in cosines_of(looks).items()},
         {pair: _over_stretches(values) for pair, values in ahead.items()},
+        linearised(run),
         len(looks),
         looking / (seconds + looking),
     )
