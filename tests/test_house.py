@@ -31,6 +31,8 @@ MANY_PARAMETERS: dict[str, str] = {
     "tasks.py:task_section": "each is a key of the experiment file",
     "api/studies.py:compare": "each is an option of the command",
     "api/studies.py:curve": "each is an option of the command",
+    "api/studies.py:group": "each is an option of the command",
+    "cli/studies.py:group": "each is an option of the command",
     "cli/studies.py:curve": "each is an option of the command",
     "cli/studies.py:compare": "each is an option of the command",
 }

@@ -2,7 +2,7 @@
 
 from polytask.api.runs import check, evaluate, mistakes, predict, report, schema, train
 from polytask.api.samples import SAMPLES, quickstart, sample
-from polytask.api.studies import affinity, compare, curve, sweep
+from polytask.api.studies import affinity, compare, curve, group, sweep
 from polytask.evaluation.check import Check
 from polytask.ship.evaluation import Evaluation
 from polytask.ship.info import info
@@ -26,6 +26,7 @@ __all__ = [
     "compare",
     "curve",
     "evaluate",
+    "group",
     "info",
     "load",
     "mistakes",

@@ -9,6 +9,7 @@ from polytask.studies.affinity import Affinity, run_affinity
 from polytask.studies.compare import run_compare
 from polytask.studies.comparison import Comparison
 from polytask.studies.curve import Curve, run_curve
+from polytask.studies.group import By, Grouping, run_group
 from polytask.studies.report import REPORT, write_report
 from polytask.studies.study import Study
 from polytask.studies.sweep import Sweep, run_sweep
@@ -101,6 +102,33 @@ def affinity(
     """
     path, folder, shown = _places(experiment, out, "-affinity", console)
     found = run_affinity(path, folder, every=every, overrides=overrides, console=shown)
+    write_report(folder, folder / REPORT)
+    return found
+
+
+def group(
+    experiment: str | Path,
+    *,
+    models: int = 2,
+    by: By = "ahead",
+    verify: bool = False,
+    every: int = 30,
+    seeds: int = 3,
+    jobs: int = 1,
+    out: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    console: Console | None = None,
+) -> Grouping:
+    """Says which tasks to train together in so many models, and writes an experiment file for each.
+
+    Trains all tasks together once, looking every so many steps at how they act on each other, and
+    each alone. by: the affinity that foretells: `ahead`, `cosines` or `linear`. With `verify` the
+    groups are trained for real, with seeds 1 to `seeds`. Runs lie below `out`, by default `runs/`
+    and the name of the file and `-group`; called again, it goes on. Raises PolytaskError.
+    """
+    path, folder, shown = _places(experiment, out, "-group", console)
+    study = Study(path, folder, seeds, jobs, overrides, shown)
+    found = run_group(study, models, by, every=every, verify=verify)
     write_report(folder, folder / REPORT)
     return found
 

@@ -43,6 +43,14 @@ class DeviceName(StrEnum):
     CUDA = "cuda"
 
 
+class AffinityName(StrEnum):
+    """What foretells which tasks help each other."""
+
+    AHEAD = "ahead"
+    COSINES = "cosines"
+    LINEAR = "linear"
+
+
 class LanguageName(StrEnum):
     """In which language a report is written."""
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from polytask.cli.app import Overrides, app
+from polytask.cli.app import AffinityName, Overrides, app
 
 
 @app.command()
@@ -119,5 +119,44 @@ def affinity(
 
     found = api.affinity(experiment, every=every, out=out, overrides=overrides or ())
     console = Console()
-    for table in found.tables():
-        console.print(table)
+    for listed in found.tables():
+        console.print(listed.table())
+
+
+@app.command()
+def group(
+    experiment: Path,
+    models: Annotated[int, typer.Option(min=1, help="How many models there may be.")] = 2,
+    by: Annotated[AffinityName, typer.Option(help="What foretells.")] = AffinityName.AHEAD,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Train the groups for real, with several seeds.")
+    ] = False,
+    every: Annotated[int, typer.Option(min=1, help="Steps from one look to the next.")] = 30,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds to verify with.")] = 3,
+    jobs: Annotated[int, typer.Option(min=1, help="How many models to train at a time.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of all runs; default: runs/ and the name, -group.")
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Say which tasks to train together in so many models; write an experiment file for each."""
+    from rich.console import Console
+
+    from polytask import api
+
+    found = api.group(
+        experiment,
+        models=models,
+        by=by.value,
+        verify=verify,
+        every=every,
+        seeds=seeds,
+        jobs=jobs,
+        out=out,
+        overrides=overrides or (),
+    )
+    console = Console()
+    for listed in found.tables():
+        console.print(listed.table())
+    for sentence in found.told():
+        console.print(sentence, soft_wrap=True, markup=False, highlight=False)

@@ -2,12 +2,11 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
-from typing import cast
 
 from rich.console import Console
 
@@ -75,7 +74,7 @@ class Affinity:
         """What `as_json` gave. Raises ValueError, KeyError or TypeError for anything else."""
         held = json.loads(text)
         cosines, ahead, linear = (
-            {(one["from"], one["to"]): _estimate(one) for one in held[name]}
+            {(one["from"], one["to"]): Estimate.of(one) for one in held[name]}
             for name in ("cosines", "ahead", "linear")
         )
         return cls(held["tasks"], cosines, ahead, linear, held["looks"], held["share"])
@@ -155,11 +154,6 @@ def cosines_of(looks: Iterable[Event]) -> dict[tuple[str, str], list[float]]:
                     found.setdefault((one, other), []).append(value)
                     found.setdefault((other, one), []).append(value)
     return found
-
-
-def _estimate(held: Mapping[str, float | None]) -> Estimate:
-    mean, margin = (math.nan if held[key] is None else held[key] for key in ("mean", "margin"))
-    return Estimate(cast(float, mean), cast(float, margin))
 
 
 def _over_stretches(values: Sequence[float]) -> Estimate:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -47,7 +48,7 @@ def run_compare(study: Study, margin: float) -> Comparison:
     own = {task: judge(alone[task][chosen[task]], [task])[task].sample for task in tasks}
     judged = judge(joint, tasks)
     study.console.rule("floors")
-    simple = _floors(experiment, tasks)
+    simple = floors_of(experiment, tasks)
     rows = {
         task: _row(study, alone[task], chosen[task], (judged[task], own[task]), simple[task])
         for task in tasks
@@ -112,7 +113,7 @@ def trained(
     """The runs of the joint model, of each task alone, and of other ways of sharing."""
     joint, others = study.together(), study.other_ways([task.name for task in experiment.tasks])
     study.train(joint)
-    epochs = _epochs(experiment, joint)
+    epochs = epochs_seen(experiment, joint)
     alone = {task: study.alone(experiment, task, epochs[task]) for task in tasks}
     study.train(
         [
@@ -145,7 +146,7 @@ def comparable(experiment: Experiment) -> list[str]:
     return [task.name for task in tasks]
 
 
-def _epochs(experiment: Experiment, joint: Sequence[Planned]) -> dict[str, int]:
+def epochs_seen(experiment: Experiment, joint: Sequence[Planned]) -> dict[str, int]:
     """How often the joint model saw the data of each task: the mean over seeds, rounded."""
     feeds = feed_names(experiment.tasks)
     seen = [_events(one, "evaluation")[-1]["seen"] for one in joint]
@@ -171,8 +172,10 @@ def _way(trials: Mapping[str, Sequence[Planned]], own: Mapping[str, Sample]) -> 
     return Way(best, scores, less)
 
 
-def _floors(experiment: Experiment, tasks: Sequence[str]) -> dict[str, list[Floor]]:
-    """Simple models of each task; the untrained encoder only if it knows something already."""
+def floors_of(
+    experiment: Experiment, tasks: Sequence[str], *, on_dev: bool = False
+) -> dict[str, list[Floor]]:
+    """Simple models of each task, on test or on dev."""
     data = load_data(experiment, cache=default_cache())
     fit_heads(experiment, data, _say_nothing)
     encoder = None
@@ -180,6 +183,8 @@ def _floors(experiment: Experiment, tasks: Sequence[str]) -> dict[str, list[Floo
         source = experiment.source
         encoder = source.create(lambda: iter(()), base=experiment.base, note=_say_nothing)
         encoder.to(choose_device(experiment.train.device))
+    if on_dev:
+        data = {name: replace(splits, test=splits.dev) for name, splits in data.items()}
     return {
         task.name: floors(task, data[task.data], experiment.data[task.data].clean, encoder)
         for task in experiment.tasks

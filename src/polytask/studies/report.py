@@ -5,15 +5,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from polytask.errors import ConfigError, RunError, did_you_mean
-from polytask.studies import affinity, comparison, curve
+from polytask.studies import affinity, comparison, curve, group
 from polytask.studies.affinity import Affinity
 from polytask.studies.comparison import Comparison
 from polytask.studies.comparison_report import comparison_sections, comparison_verdict
 from polytask.studies.curve import Curve
 from polytask.studies.document import Document, Section
+from polytask.studies.group import Grouping
 from polytask.studies.language import LANGUAGES, Language
 from polytask.studies.run_report import run_document
-from polytask.studies.study_report import affinity_section, curve_section
+from polytask.studies.study_report import affinity_section, curve_section, group_section
 from polytask.training.checkpoint import write_synced, writing
 from polytask.training.folder import RunFolder
 
@@ -58,7 +59,7 @@ def _reading(file: Path) -> Iterator[None]:
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     """The studies in a folder and right below it, by the names of their files."""
-    for name in (comparison.FILE, curve.FILE, affinity.FILE):
+    for name in (comparison.FILE, group.FILE, curve.FILE, affinity.FILE):
         below = [] if name == comparison.FILE else sorted(folder.glob(f"*/{name}"))
         yield from ((name, file) for file in [folder / name, *below] if file.is_file())
 
@@ -75,6 +76,8 @@ def _of_studies(folder: Path, files: Sequence[tuple[str, Path]], say: Language) 
                 sections += comparison_sections(found, folder, say)
             elif name == curve.FILE:
                 sections.append(curve_section(Curve.from_json(text), say))
+            elif name == group.FILE:
+                sections.append(group_section(Grouping.from_json(text), say))
             else:
                 sections.append(affinity_section(Affinity.from_json(text), say))
     name = folder.resolve().name

@@ -6,6 +6,7 @@ from polytask.studies.affinity import Affinity
 from polytask.studies.charts import line_chart
 from polytask.studies.curve import Curve
 from polytask.studies.document import Chart, Section
+from polytask.studies.group import Grouping
 from polytask.studies.language import Language
 from polytask.studies.maps import matrix
 
@@ -25,7 +26,7 @@ def curve_section(curve: Curve, say: Language) -> Section:
 
 
 def affinity_section(found: Affinity, say: Language) -> Section:
-    """Maps of tasks against tasks."""
+    """Maps of tasks against tasks: cosines, look-ahead, linearised."""
     return Section(
         say("How tasks act on each other"),
         say(
@@ -43,4 +44,11 @@ def affinity_section(found: Affinity, say: Language) -> Section:
             for title, pairs in found.named(say)
         ],
         tables=found.tables(say),
+    )
+
+
+def group_section(found: Grouping, say: Language) -> Section:
+    """The groups, and what was tried."""
+    return Section(
+        say("Which tasks to train together"), told=found.told(say), tables=found.tables(say)
     )

@@ -46,6 +46,12 @@ class Estimate:
     mean: float
     margin: float
 
+    @classmethod
+    def of(cls, held: Mapping[str, float | None]) -> "Estimate":
+        """From plain values by name, None for nan."""
+        mean, margin = (math.nan if one is None else one for one in (held["mean"], held["margin"]))
+        return cls(mean, margin)
+
     def __str__(self) -> str:
         shown = "" if math.isnan(self.margin) else f" ± {self.margin:.4f}"
         return f"{self.mean:.4f}{shown}"
