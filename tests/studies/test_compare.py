@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ from polytask.config.experiment import dump_yaml
 from polytask.errors import ConfigError, Interrupted, MissingExtra, RunError
 from polytask.studies import compare as module
 from polytask.studies import runs
-from polytask.studies.comparison import Comparison, Effort, Row
+from polytask.studies.comparison import Comparison, Effort, Row, Way
+from polytask.studies.costs import Cost
+from polytask.studies.language import ENGLISH
 from polytask.studies.significance import Difference
+from polytask.studies.study import of_tasks
 from polytask.studies.ways import TUNED, asked_for
 from polytask.training.mixed_precision import MixedPrecision
 from toys import events, notes, read_rows, write_rows, write_toy
@@ -66,7 +70,7 @@ def test_the_figures_are_those_of_the_runs_on_test(compared: Path) -> None:
     assert one["parameters"] * 2 < own["parameters"] < one["parameters"] * 4
     assert one["megabytes"] * 2 < own["megabytes"]
     assert 0 < one["milliseconds"] < own["milliseconds"] * 2
-    assert "| task | metric | floor | alone | together |" in (compared / "compare.md").read_text()
+    assert "Did sharing help?" in (compared / "report.html").read_text(encoding="utf-8")
 
 
 def test_it_goes_on_where_it_was_stopped(
@@ -191,13 +195,22 @@ def test_what_speaks_of_other_tasks_is_left_out_alone(tmp_path: Path) -> None:
     experiment = module.read_experiment(toy, options)
     file = tmp_path / "alone.yaml"
 
-    file.write_text(dump_yaml(module._of_its_own(experiment, "again")), encoding="utf-8")
+    file.write_text(dump_yaml(of_tasks(experiment, ["again"])), encoding="utf-8")
 
     [task] = (found := module.read_experiment(file)).tasks
     assert (task.name, task.reads.tasks, task.agrees.tasks) == ("again", (), ())
     assert list(found.data) == ["messages"]
     assert found.oversample == {"again": 0.5}
     assert (found.train.select, found.train.max_steps) == ("mean", None)
+
+    file.write_text(dump_yaml(of_tasks(experiment, ["intent", "again"])), encoding="utf-8")
+
+    first, task = (found := module.read_experiment(file)).tasks
+    assert first.name == "intent"
+    assert (list(task.reads.tasks), list(task.agrees.tasks)) == (["intent"], ["intent"])
+    assert found.plain["balancing"]["weights"] == {"intent": 2.0}  # type: ignore[index]
+    assert found.plain["mixing"]["kind"] == "temperature"  # type: ignore[index]
+    assert found.train.select == "intent"
 
 
 @pytest.mark.parametrize("split", ["dev", "test"])
@@ -248,15 +261,18 @@ def test_sentences_say_what_was_found_and_what_could_not_be_seen() -> None:
         for name, mean, error in (("a", 0.1, 0.01), ("b", -0.02, 0.02), ("c", 0.001, 0.001))
     }
 
-    found = Comparison(rows, nothing, {}, 5, 0.01)
+    cost = {"together": Cost(10, 1.0, 2.0), "alone": Cost(30, 3.0, 5.0)}
+
+    found = Comparison(rows, nothing, cost, 5, 0.01)
 
     assert list(found.verdicts.values()) == ["helped", "no evidence", "equivalent"]
-    first, second, third = found.summary()
+    first, second, third, fourth = found.summary()
     assert first == (
         "Of 3 tasks: helped 1, hurt 0, equivalent 1, no evidence 1 (equivalent: within 0.01)."
     )
     assert second == "Mean relative gain of sharing +5.40%; worst task b (-0.0200)."
-    assert "b 0.0781" in third  # 0.02 (t(8) at 1 - 0.05 / 6 + t(8) at 0.8)
+    assert third == "One model has 33% of the parameters of 3 and answers in 40% of their time."
+    assert "b 0.0781" in fourth  # 0.02 (t(8) at 1 - 0.05 / 6 + t(8) at 0.8)
 
 
 def test_other_ways_of_sharing_stand_beside_static_weights_of_as_many_trials(
@@ -283,7 +299,8 @@ def test_other_ways_of_sharing_stand_beside_static_weights_of_as_many_trials(
         assert list(way.scores) == list(way.differences) == NAMES
         for task, less in way.differences.items():
             assert less.mean == pytest.approx(way.scores[task] - found.rows[task].alone)
-    assert "| way | mean gain | helped | hurt | intent |" in found.markdown()
+    ways = next(one for one in found.tables(ENGLISH) if one.title.startswith("Ways"))
+    assert ways.heads[:5] == ["way", "mean gain", "helped", "hurt", "intent"]
     shown = io.StringIO()
     found.show(Console(file=shown, width=60))
     assert "hurt" in shown.getvalue()
@@ -307,3 +324,20 @@ def test_a_way_that_is_none_is_told_before_anything_is_trained(toy: Path, tmp_pa
     with pytest.raises(ConfigError, match="upgrade"):
         api.compare(toy, out=tmp_path / "out", balancing=["upgrade"], console=QUIET)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("error", "freedom"), [(0.01, 8.0), (0.0, math.inf), (math.nan, math.nan)])
+def test_a_comparison_is_read_as_it_was_written(error: float, freedom: float) -> None:
+    effort = Effort(1.5, 2, 3, 4)
+    less = Difference(0.1, error, freedom)
+    row = Row("f1", {"TF-IDF": 0.4}, 0.5, 0.6, less, "4 epochs", effort, ["alone/a/seed1"])
+    cost = {"together": Cost(10, 1.0, 2.0), "alone": Cost(30, 3.0, 5.0)}
+    ways = {"balancing upgrad": Way("upgrad", {"a": 0.7}, {"a": less})}
+    found = Comparison(
+        {"a": row}, effort, cost, 5, 0.01, ways, "polytask compare", {"torch": "2"}, ["together/1"]
+    )
+
+    again = Comparison.from_json(found.as_json())
+
+    assert repr(again) == repr(found)  # nan is not equal to itself
+    assert again.as_json() == found.as_json()

@@ -33,7 +33,8 @@ def test_each_number_of_rows_has_models_alone_and_together(toy: Path, tmp_path: 
     assert "# data messages, train: 10 records" in few
     assert "# data reviews, train: 40 records" in few
     assert not list((tmp_path / "curve/10-rows/alone").glob("stars*"))
-    assert (tmp_path / "curve" / "curve.md").is_file()
+    assert repr(Curve.from_json(json.dumps(held))) == repr(found)
+    assert "Learning curve of intent" in (tmp_path / "curve/report.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_the_rows_that_a_task_alone_would_need_are_read_off_its_own_curve() -> N
     assert needed[0] == pytest.approx(math.sqrt(10 * 100))  # half-way on the logarithm
     assert math.isnan(needed[1])
     assert math.isinf(needed[2])
-    assert [row[-1] for row in curve.rows()] == ["32", "fewer than 10", "more than 1,000"]
+    assert [row[-1] for row in curve.listed().rows] == ["32", "fewer than 10", "more than 1,000"]
 
 
 def test_of_points_that_are_equal_the_one_with_fewest_rows_counts() -> None:

@@ -138,7 +138,7 @@ def test_a_run_that_diverges_has_no_score_and_the_others_have(
     )
 
     assert "| optimizer.lr=0.5 (1 of 1 failed) | step 1: loss of task intent is nan |" in (
-        found.markdown()
+        found.listed().markdown()
     )
     assert len(found.scores("optimizer.lr=0.001", MEAN)) == 1
     assert found.scores("optimizer.lr=0.5", MEAN) == {}
@@ -160,11 +160,12 @@ def test_seeds_that_failed_are_counted_and_names_are_text() -> None:
     ]
     shown = Console(width=200, file=io.StringIO(), record=True)
 
-    shown.print(Sweep(trials).table())
+    shown.print(Sweep(trials).listed().table())
 
     assert f"{name} (1 of 2 failed)" in shown.export_text()
     assert (
         Sweep(trials)
+        .listed()
         .markdown()
         .splitlines()[2]
         .startswith("| tasks.intent.reads=[slots]\\|[/data/a] (1 of 2 failed) | 0.5000 |")
