@@ -38,7 +38,7 @@ def six(out: Path) -> Path:
     limited = read_experiment(RECIPES / "starter.yaml", [*limits, f"train.epochs={EPOCHS}"])
     out.mkdir(parents=True, exist_ok=True)
     file = out / "six.yaml"
-    file.write_text(dump_yaml(of_tasks(limited, TASKS)), encoding="utf-8")
+    file.write_text(dump_yaml(of_tasks(limited, TASKS, EPOCHS)), encoding="utf-8")
     return file
 
 

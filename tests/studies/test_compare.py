@@ -16,6 +16,7 @@ from polytask.studies import runs
 from polytask.studies.comparison import Comparison, Effort, Row, Way
 from polytask.studies.costs import Cost
 from polytask.studies.language import ENGLISH
+from polytask.studies.origin import Origin
 from polytask.studies.significance import Difference
 from polytask.studies.study import of_tasks
 from polytask.studies.ways import TUNED, asked_for
@@ -195,7 +196,7 @@ def test_what_speaks_of_other_tasks_is_left_out_alone(tmp_path: Path) -> None:
     experiment = module.read_experiment(toy, options)
     file = tmp_path / "alone.yaml"
 
-    file.write_text(dump_yaml(of_tasks(experiment, ["again"])), encoding="utf-8")
+    file.write_text(dump_yaml(of_tasks(experiment, ["again"], 4)), encoding="utf-8")
 
     [task] = (found := module.read_experiment(file)).tasks
     assert (task.name, task.reads.tasks, task.agrees.tasks) == ("again", (), ())
@@ -203,7 +204,7 @@ def test_what_speaks_of_other_tasks_is_left_out_alone(tmp_path: Path) -> None:
     assert found.oversample == {"again": 0.5}
     assert (found.train.select, found.train.max_steps) == ("mean", None)
 
-    file.write_text(dump_yaml(of_tasks(experiment, ["intent", "again"])), encoding="utf-8")
+    file.write_text(dump_yaml(of_tasks(experiment, ["intent", "again"], 4)), encoding="utf-8")
 
     first, task = (found := module.read_experiment(file)).tasks
     assert first.name == "intent"
@@ -221,7 +222,7 @@ def test_a_task_without_labels_is_told_before_anything_is_trained(
     file = tmp_path / f"reviews.{split}.jsonl"
     write_rows(file, [{**row, "stars": None} for row in read_rows(file)])
 
-    with pytest.raises(RunError, match="task stars has no label there"):
+    with pytest.raises(RunError, match="task stars has no label to compare by"):
         api.compare(toy, out=tmp_path / "out", console=QUIET)
 
     assert not (tmp_path / "out").exists()
@@ -334,7 +335,14 @@ def test_a_comparison_is_read_as_it_was_written(error: float, freedom: float) ->
     cost = {"together": Cost(10, 1.0, 2.0), "alone": Cost(30, 3.0, 5.0)}
     ways = {"balancing upgrad": Way("upgrad", {"a": 0.7}, {"a": less})}
     found = Comparison(
-        {"a": row}, effort, cost, 5, 0.01, ways, "polytask compare", {"torch": "2"}, ["together/1"]
+        {"a": row},
+        effort,
+        cost,
+        5,
+        0.01,
+        ways,
+        ["together/1"],
+        Origin("polytask x", {"torch": "2"}),
     )
 
     again = Comparison.from_json(found.as_json())

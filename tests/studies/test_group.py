@@ -11,10 +11,12 @@ from rich.console import Console
 from planted import write_planted
 from polytask import api
 from polytask.build import read_experiment
+from polytask.config.experiment import dump_yaml
 from polytask.errors import ConfigError
 from polytask.studies import partition
 from polytask.studies.group import Grouping
 from polytask.studies.partition import best_partition, gains, partitions, total
+from polytask.studies.study import of_tasks
 
 QUIET = Console(quiet=True)
 
@@ -99,5 +101,65 @@ def test_tasks_that_are_the_same_come_into_one_group(planted: Path, tmp_path: Pa
 def test_as_many_models_as_tasks_at_most(planted: Path, tmp_path: Path, models: int) -> None:
     with pytest.raises(ConfigError, match=f"models: expected 1 to 3, a task each, got {models}"):
         api.group(planted, models=models, out=tmp_path / "out", console=QUIET)
+
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "section", "kind"),
+    [
+        ("balancing={kind: pcd, main: noise}", "balancing", "static"),
+        ("balancing={kind: pcd, main: one}", "balancing", "pcd"),
+        ("balancing={kind: static, weights: {noise: 2.0}}", "balancing", "static"),
+        ("mixing={kind: gap, single: {noise: 0.9}}", "mixing", "proportional"),
+        (
+            "mixing={kind: schedule, points: [{at: 0, shares: {one: 1, noise: 1}}]}",
+            "mixing",
+            "proportional",
+        ),
+        ("mixing={kind: temperature}", "mixing", "temperature"),
+    ],
+)
+def test_what_means_nothing_without_other_tasks_becomes_plain(
+    planted: Path, tmp_path: Path, override: str, section: str, kind: str
+) -> None:
+    experiment = read_experiment(planted, [override])
+    file = tmp_path / "some.yaml"
+
+    file.write_text(dump_yaml(of_tasks(experiment, ["one", "same"], 3)), encoding="utf-8")
+
+    found = read_experiment(file)
+    assert found.plain[section]["kind"] == kind  # type: ignore[index]
+    assert found.train.epochs == 3
+
+
+def test_an_auxiliary_task_is_in_every_group_and_one_seed_has_no_interval(
+    planted: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    options = ["tasks.noise.auxiliary=true", "train.epochs=4", "mixing={kind: uniform}"]
+
+    found = api.group(
+        planted,
+        verify=True,
+        by="linear",
+        every=4,
+        seeds=1,
+        out=out,
+        overrides=options,
+        console=QUIET,
+    )
+
+    assert {task for group in found.groups for task in group} == {"one", "same"}
+    for number, group in enumerate(found.groups, 1):
+        tasks = [task.name for task in read_experiment(out / f"group-{number}.yaml").tasks]
+        assert tasks == [*group, "noise"]
+    assert math.isnan(found.tried[0].realised.margin)
+    assert "nan" not in " ".join(cell for row in found.tables()[1].rows for cell in row)
+
+
+def test_an_affinity_that_is_none_is_told_at_once(planted: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no affinity 'linea'\. Did you mean 'linear'"):
+        api.group(planted, by="linea", out=tmp_path / "out", console=QUIET)  # type: ignore[arg-type]
 
     assert not (tmp_path / "out").exists()

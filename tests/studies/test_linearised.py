@@ -42,13 +42,12 @@ def test_the_fit_is_where_no_other_method_finds_less() -> None:
         _Rows(True, draw.normal(size=30), draw.normal(size=(30, 50))),
         _Rows(False, draw.normal(size=20), draw.normal(size=(20, 50))),
     ]
-    penalty = 0.05
-    scale = penalty * float(np.mean([np.square(r).sum() for one in tasks for r in one.slopes]))
+    scale = 2.5
 
     def loss(move: np.ndarray) -> float:
         return float(sum(one.losses(move).mean() for one in tasks) + scale * move @ move / 2)
 
-    found = _fitted(tasks, penalty)
+    found = _fitted(tasks, scale)
 
     assert loss(found) == pytest.approx(minimize(loss, np.zeros(50)).fun, rel=1e-6)
 
@@ -63,3 +62,33 @@ def test_a_slope_is_that_of_the_losses() -> None:
         assert up - down == pytest.approx(2 * first @ step, rel=1e-5)
         change = rows.slope(move + step)[0] - rows.slope(move - step)[0]
         assert change == pytest.approx(2 * second @ step, rel=1e-4)
+
+
+def alone_and_beside(task: _Rows, other: _Rows) -> tuple[np.ndarray, np.ndarray]:
+    scale = 0.1 * task.size
+    return task.losses(_fitted([task], scale)), task.losses(_fitted([task, other], scale))
+
+
+@pytest.mark.parametrize("size", [0.03, 1.0, 30.0])
+@pytest.mark.parametrize("is_class", [True, False])
+def test_a_task_with_nothing_in_common_does_nothing_whatever_its_size(
+    size: float, is_class: bool
+) -> None:
+    draw = np.random.default_rng(2)
+    slopes = draw.normal(size=(20, 12))
+    mine, others = (np.where(np.arange(12) // 6 == half, slopes, 0.0) for half in (0, 1))
+    task = _Rows(is_class, draw.normal(size=20), mine)
+
+    alone, beside = alone_and_beside(task, _Rows(is_class, draw.normal(size=20), size * others))
+
+    assert beside == pytest.approx(alone, rel=1e-6)
+
+
+def test_the_same_task_again_helps_and_its_opposite_hurts() -> None:
+    draw = np.random.default_rng(3)
+    task = _Rows(True, draw.normal(size=20) - 1, draw.normal(size=(20, 12)))
+
+    alone, beside = alone_and_beside(task, task)
+    _, against = alone_and_beside(task, _Rows(True, -task.values, -task.slopes))
+
+    assert beside.mean() < alone.mean() < against.mean()

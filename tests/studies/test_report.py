@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from polytask import api
-from polytask.errors import RunError
+from polytask.errors import ConfigError, RunError
 from polytask.studies.charts import intervals, line_chart, stacked_bars
+from polytask.studies.comparison_report import _over_passes
 from polytask.studies.maps import matrix, over_steps
-from toys import train_toy
+from toys import events, train_toy
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -110,7 +111,7 @@ def test_a_run_on_its_way_is_drawn_to_where_it_is(run: Path, tmp_path: Path) -> 
 
     page = api.report(other).read_text(encoding="utf-8")
 
-    assert "1 steps, " in page
+    assert ">1 steps, " in page
     assert "The run is not finished." in page
 
 
@@ -259,3 +260,61 @@ def test_a_report_shows_how_true_probabilities_are_and_what_goes_wrong(
     assert "The surest mistakes" not in before
     assert "By words in the text" in after
     assert "The surest mistakes" in after
+
+
+def test_markdown_and_json_hold_the_same_numbers(run: Path, tmp_path: Path) -> None:
+    text = api.report(run, out=tmp_path / "page.md").read_text(encoding="utf-8")
+    held = json.loads(api.report(run, out=tmp_path / "page.json").read_text(encoding="utf-8"))
+
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["dev"]
+    score = f"{metrics['intent']['metrics']['accuracy']:.4f}"
+    assert f"| intent | accuracy | {score} |" in text
+    sections = {one["title"]: one for one in held["sections"]}
+    assert ["intent", "accuracy", score] in [
+        row[:3] for row in sections["Scores"]["tables"][0]["rows"]
+    ]
+    losses = sections["Losses"]["charts"][0]["data"]["intent"]
+    steps = [event for event in events(run, "step") if event["losses"].get("intent") is not None]
+    assert losses == [[event["step"], event["losses"]["intent"]] for event in steps]
+    assert "<svg" not in text
+
+
+def test_a_report_speaks_chinese(run: Path, tmp_path: Path) -> None:
+    html = api.report(run, out=tmp_path / "page.html", lang="zh").read_text(encoding="utf-8")
+
+    assert '<html lang="zh">' in html
+    assert {"得分", "损失", "梯度余弦", "日志摘要"} <= set(Page(html).headings)
+
+
+def test_other_forms_and_languages_are_refused(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"a report is one of \.html, \.md, \.json"):
+        api.report(run, out=tmp_path / "page.pdf")
+    with pytest.raises(ConfigError, match=r"no language 'zn'\. Known: en, zh"):
+        api.report(run, lang="zn")
+
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"tasks": {"a": 1}}'])
+@pytest.mark.parametrize("name", ["compare", "curve", "affinity", "group"])
+def test_a_damaged_study_is_told_with_its_file(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / f"{name}.json").write_text(text, encoding="utf-8")
+
+    with pytest.raises(RunError, match=rf"{name}\.json: is damaged"):
+        api.report(tmp_path)
+
+
+def test_training_is_drawn_over_the_passes_through_the_data_of_a_task() -> None:
+    runs = [
+        [
+            {
+                "event": "evaluation",
+                "seen": {"small": 5.0 * n, "large": 0.5 * n},
+                "metrics": {"a": {"f1": 0.1 * n}},
+            }
+            for n in (1, 2)
+        ]
+    ]
+
+    assert _over_passes(runs, "a", "large") == [(0.5, 0.1), (1.0, 0.2)]
+    assert _over_passes([[]], "a", "large") == []

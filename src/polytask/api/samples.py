@@ -51,7 +51,7 @@ def quickstart(
         seeds=2,
         longer=1,
         jobs=jobs,
-        out=f"{out}-compare",
+        out=folder.path.with_name(f"{folder.path.name}-compare"),
         overrides=_SMALL,
         console=console,
     )

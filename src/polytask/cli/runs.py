@@ -174,6 +174,7 @@ def quickstart(
     scores, compared = api.quickstart(out=out, jobs=min(os.cpu_count() or 1, 2))
     console.print(scores.table())
     compared.show(console)
-    print(f"\nThe comparison as a page: {out}-compare/{api.REPORT}")
+    page = out.with_name(f"{out.name}-compare") / api.REPORT
+    print(f"\nThe comparison as a page: {page}")
     text = "my laptop won't connect to the vpn since Monday, Marta needs the report by 3 pm"
     print(f'Next, ask the model something:\n  polytask predict {out} "{text}"')

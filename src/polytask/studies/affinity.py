@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
@@ -15,6 +15,7 @@ from polytask.errors import ConfigError, RunError
 from polytask.studies.language import ENGLISH, Language
 from polytask.studies.linearised import Pairs, linearised
 from polytask.studies.listed import Listed
+from polytask.studies.origin import UNKNOWN, Origin, origin
 from polytask.studies.runs import Planned, train_once
 from polytask.studies.sweep import Estimate, estimated
 from polytask.training.checkpoint import write_synced, writing
@@ -44,6 +45,7 @@ class Affinity:
     linear: Pairs
     num_looks: int
     share: float
+    origin: Origin = UNKNOWN
 
     def tables(self, say: Language = ENGLISH) -> list[Listed]:
         """Rows and columns are tasks."""
@@ -67,6 +69,7 @@ class Affinity:
             for name, pairs in named.items()
         }
         whole = {"tasks": self.tasks, "looks": self.num_looks, "share": self.share, **plain}
+        whole["origin"] = asdict(self.origin)
         return json.dumps(finite(whole), ensure_ascii=False, indent=2)
 
     @classmethod
@@ -77,7 +80,8 @@ class Affinity:
             {(one["from"], one["to"]): Estimate.of(one) for one in held[name]}
             for name in ("cosines", "ahead", "linear")
         )
-        return cls(held["tasks"], cosines, ahead, linear, held["looks"], held["share"])
+        origin = Origin(**held["origin"])
+        return cls(held["tasks"], cosines, ahead, linear, held["looks"], held["share"], origin)
 
     def named(self, say: Language) -> list[tuple[str, Pairs]]:
         """By title; but for cosines in per cent."""
@@ -109,7 +113,8 @@ def run_affinity(
     if len(read_experiment(path, options).tasks) < 2:
         raise ConfigError("tasks: there is one alone, so nothing acts on another")
     train_once(Planned(path.stem, path, out / "run", options), console)
-    found = affinity_of(RunFolder(out / "run"))
+    made = origin("affinity", path, {"every": every, "out": out}, overrides)
+    found = replace(affinity_of(RunFolder(out / "run")), origin=made)
     with writing(out):
         write_synced(out / FILE, found.as_json())
     return found
@@ -163,4 +168,4 @@ def _over_stretches(values: Sequence[float]) -> Estimate:
 
 
 def _cell(found: Estimate | None) -> str:
-    return "" if found is None else f"{found.mean:+.3f} ± {found.margin:.3f}"
+    return "" if found is None else found.shown("+.3f")

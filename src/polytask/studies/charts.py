@@ -55,7 +55,7 @@ def line_chart(
 
 
 Interval = tuple[float, float, float, str]
-"""Lowest, middle, highest, and `good`, `bad` or `even`."""
+"""Lowest, middle, highest, and `good`, `bad`, `same` or `even`."""
 
 
 def intervals(rows: Mapping[str, Interval], margin: float) -> Markup:

@@ -12,7 +12,6 @@ from polytask.build import (
     load_data,
     read_experiment,
     task_records,
-    versions,
 )
 from polytask.data.tables import default_cache
 from polytask.errors import ConfigError, RunError
@@ -20,6 +19,7 @@ from polytask.evaluation.floors import Floor, floors
 from polytask.studies.comparison import FILE, Comparison, Effort, Row, Way
 from polytask.studies.costs import costs
 from polytask.studies.judged import Judged, judge
+from polytask.studies.origin import Origin
 from polytask.studies.runs import Planned, dev_headlines
 from polytask.studies.significance import Sample, difference
 from polytask.studies.study import Study
@@ -48,9 +48,12 @@ def run_compare(study: Study, margin: float) -> Comparison:
     own = {task: judge(alone[task][chosen[task]], [task])[task].sample for task in tasks}
     judged = judge(joint, tasks)
     study.console.rule("floors")
-    simple = floors_of(experiment, tasks)
+    simple, feeds = floors_of(experiment, tasks), feed_names(experiment.tasks)
     rows = {
-        task: _row(study, alone[task], chosen[task], (judged[task], own[task]), simple[task])
+        task: replace(
+            _row(study, alone[task], chosen[task], (judged[task], own[task]), simple[task]),
+            feed=feeds[task],
+        )
         for task in tasks
     }
     models = {
@@ -65,18 +68,17 @@ def run_compare(study: Study, margin: float) -> Comparison:
         study.seeds,
         margin,
         ways,
-        _command(study, margin),
-        versions(),
         _below(study.out, joint),
+        _origin(study, margin),
     )
     with writing(study.out):
         write_synced(study.out / FILE, found.as_json())
     return found
 
 
-def _command(study: Study, margin: float) -> str:
+def _origin(study: Study, margin: float) -> Origin:
     ways = {"balancing": study.balancing, "mixing": study.mixing}
-    return study.command("compare", {"margin": margin, "longer": study.longer, **ways})
+    return study.origin("compare", {"margin": margin, "longer": study.longer, **ways})
 
 
 def _row(
@@ -126,8 +128,11 @@ def trained(
     return joint, alone, others
 
 
-def comparable(experiment: Experiment) -> list[str]:
-    """The tasks that are not auxiliary. Raises ConfigError or RunError where nothing compares."""
+def comparable(experiment: Experiment, *, on_test: bool = True) -> list[str]:
+    """The tasks that are not auxiliary. Raises ConfigError or RunError where nothing compares.
+
+    on_test: whether they are compared on test too, not on dev alone.
+    """
     tasks = [task for task in experiment.tasks if not task.is_auxiliary]
     if len(experiment.tasks) < 2:
         raise ConfigError("tasks: there is one alone, so nothing is shared to compare")
@@ -135,13 +140,15 @@ def comparable(experiment: Experiment) -> list[str]:
     fit_heads(experiment, data, _say_nothing)
     for task in tasks:
         splits = data[task.data]
-        if splits.test is None:
+        if on_test and splits.test is None:
             raise RunError(f"data.{task.data}: names no test split to compare on")
-        for records in (splits.dev, splits.test):
-            if all(task.head.gold(record) is None for record in task_records(task, records)):
+        for records in (splits.dev, splits.test) if on_test else (splits.dev,):
+            rows = () if records is None else task_records(task, records)
+            if all(task.head.gold(record) is None for record in rows):
                 raise RunError(
-                    f"{records.path}: task {task.name} has no label there to compare by. "
-                    f"Label some rows, or say `auxiliary: true` to leave {task.name} out."
+                    f"data.{task.data}: task {task.name} has no label to compare by in "
+                    f"{records and records.path}. Label some rows, or say `auxiliary: true` to "
+                    f"leave {task.name} out."
                 )
     return [task.name for task in tasks]
 

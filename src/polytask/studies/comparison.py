@@ -11,6 +11,7 @@ from rich.console import Console
 from polytask.studies.costs import Cost
 from polytask.studies.language import ENGLISH, Language
 from polytask.studies.listed import Listed
+from polytask.studies.origin import UNKNOWN, Origin
 from polytask.studies.significance import Difference, Verdict, mean_gain, verdicts
 from polytask.training.journal import finite
 
@@ -33,7 +34,8 @@ class Row:
     """One task. chosen: the epochs of the models of its own; effort: that of one of them.
 
     floors: the scores of simple models, by name. runs: the folders of the models of its own that
-    were compared, below that of the comparison.
+    were compared, below that of the comparison. feed: its data, as the journal of the joint model
+    names it.
     """
 
     metric: str
@@ -44,6 +46,7 @@ class Row:
     chosen: str
     effort: Effort
     runs: Sequence[str] = ()
+    feed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class Comparison:
 
     costs: of all tasks, by whether they are in one model (`together`) or in models of their own.
     margin: the difference below which two scores are as good as equal, in units of the metric.
-    command, versions: how it was made. runs: the folders of the joint models.
+    runs: the folders of the joint models, below that of the comparison.
     """
 
     rows: Mapping[str, Row]
@@ -70,9 +73,8 @@ class Comparison:
     seeds: int
     margin: float
     ways: Mapping[str, Way] = field(default_factory=dict)
-    command: str = ""
-    versions: Mapping[str, str] = field(default_factory=dict)
     runs: Sequence[str] = ()
+    origin: Origin = UNKNOWN
 
     @property
     def verdicts(self) -> Mapping[str, Verdict]:
@@ -149,9 +151,8 @@ class Comparison:
             "seeds": self.seeds,
             "margin": self.margin,
             "mean_gain": self.mean_gain,
-            "command": self.command,
-            "versions": self.versions,
             "runs": self.runs,
+            "origin": asdict(self.origin),
             "together": asdict(self.effort),
             "ways": {name: asdict(way) for name, way in self.ways.items()},
             "costs": {side: asdict(cost) for side, cost in self.costs.items()},
@@ -178,9 +179,8 @@ class Comparison:
             held["seeds"],
             held["margin"],
             ways,
-            held["command"],
-            held["versions"],
             held["runs"],
+            Origin(**held["origin"]),
         )
 
     def _counted(self, say: Language) -> list[str]:
@@ -198,8 +198,8 @@ class Comparison:
                 margin=self.margin,
             ),
             say(
-                "Mean relative gain of sharing {gain:+.2%}; worst task {worst} ({lowest:+.4f}).",
-                gain=self.mean_gain,
+                "Mean relative gain of sharing {gain}; worst task {worst} ({lowest:+.4f}).",
+                gain="n/a" if math.isnan(self.mean_gain) else f"{self.mean_gain:+.2%}",
                 worst=worst,
                 lowest=self.rows[worst].difference.mean,
             ),
@@ -291,6 +291,9 @@ class Comparison:
 
 
 def _row(held: Mapping[str, Any]) -> Row:
-    plain = {key: held[key] for key in ("metric", "floors", "alone", "together", "chosen", "runs")}
+    plain = {
+        key: held[key]
+        for key in ("metric", "floors", "alone", "together", "chosen", "runs", "feed")
+    }
     difference = Difference.of({**held, "mean": held["difference"]})
     return Row(**plain, difference=difference, effort=Effort(**held["effort"]))

@@ -14,13 +14,12 @@ from polytask.studies.document import Chart, Section
 from polytask.studies.language import Language
 from polytask.studies.listed import Listed
 from polytask.studies.maps import matrix
-from polytask.studies.run_report import versions_told
 from polytask.studies.trust import trust_of
 from polytask.training.folder import RunFolder
 from polytask.training.journal import Event, read_journal
 from polytask.training.results import read_metrics
 
-_STYLES = {"helped": "good", "hurt": "bad"}
+_STYLES = {"helped": "good", "hurt": "bad", "equivalent": "same"}
 
 
 def comparison_verdict(found: Comparison, say: Language) -> list[str]:
@@ -66,9 +65,8 @@ def comparison_sections(found: Comparison, folder: Path, say: Language) -> Itera
     yield Section(say("What it costs"), tables=[effort, cost])
     yield from _cosines(list(events.values()), say)
     if joint and joint[0].metrics.is_file():
-        yield from trust_of(joint[0], read_metrics(joint[0]), say)
-    told = [say("The command: {command}", command=found.command)]
-    yield Section(say("How it was made"), told=told + versions_told(found.versions, say))
+        whose = say("Of the joint model of the first seed.")
+        yield from trust_of(joint[0], read_metrics(joint[0]), say, whose)
 
 
 def _gains(found: Comparison, scores: Listed, say: Language) -> Section:
@@ -80,7 +78,8 @@ def _gains(found: Comparison, scores: Listed, say: Language) -> Section:
         rows[task] = (lowest, row.difference.mean, highest, style)
     about = say(
         "Together less alone on test, with intervals of 95 %: right of 0 sharing helps. The band "
-        "is what counts as equal; green and red are verdicts, grey is none."
+        "is what counts as equal. Green helped, red hurt, blue is as good either way, grey has no "
+        "verdict."
     )
     chart = Chart(intervals(rows, found.margin), {task: one[:3] for task, one in rows.items()})
     return Section(say("What sharing does to each task"), about, charts=[chart], tables=[scores])
@@ -111,7 +110,7 @@ def _training(
     for task, row in found.rows.items():
         own = [_read(RunFolder(folder / one)) for one in row.runs]
         lines = {
-            say("together"): _over_passes(joint, task),
+            say("together"): _over_passes(joint, task, row.feed),
             say("alone"): _over_passes(own, task),
         }
         drawing = line_chart(lines, say("passes"), "{:,.1f}".format)
@@ -119,11 +118,14 @@ def _training(
             yield Chart(drawing, lines, f"{task} ({row.metric})")
 
 
-def _over_passes(runs: Sequence[Sequence[Event]], task: str) -> Points:
-    """By pass the headline on dev: means over the runs that made it so far."""
+def _over_passes(runs: Sequence[Sequence[Event]], task: str, feed: str = "") -> Points:
+    """By pass the headline on dev: means over the runs that made it so far.
+
+    feed: its data, as the journals name it; of runs of one task there is but one.
+    """
     each = [
         [
-            (next(iter(event["seen"].values())), value)
+            (event["seen"].get(feed) or max(event["seen"].values()), value)
             for event in events
             if event["event"] == "evaluation"
             and (value := _headline(event["metrics"].get(task, {}))) is not None

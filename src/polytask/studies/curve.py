@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from polytask.studies.compare import best_on_dev, comparable, trained
 from polytask.studies.judged import judge
 from polytask.studies.language import ENGLISH, Language
 from polytask.studies.listed import Listed
+from polytask.studies.origin import UNKNOWN, Origin
 from polytask.studies.significance import Difference, difference
 from polytask.studies.study import Study
 from polytask.training.checkpoint import write_synced, writing
@@ -43,6 +44,7 @@ class Curve:
     task: str
     metric: str
     points: Sequence[Point]
+    origin: Origin = UNKNOWN
 
     def needed(self, point: Point) -> float:
         """How many rows the task alone needs to score as it does together at a point.
@@ -93,7 +95,8 @@ class Curve:
             }
             for one in self.points
         ]
-        whole = {"task": self.task, "metric": self.metric, "points": points}
+        origin = asdict(self.origin)
+        whole = {"task": self.task, "metric": self.metric, "points": points, "origin": origin}
         return json.dumps(finite(whole), indent=2, ensure_ascii=False)
 
     @classmethod
@@ -109,7 +112,7 @@ class Curve:
             )
             for one in held["points"]
         ]
-        return cls(held["task"], held["metric"], points)
+        return cls(held["task"], held["metric"], points, Origin(**held["origin"]))
 
     def _told(self, point: Point, say: Language) -> str:
         rows = self.needed(point)
@@ -151,7 +154,8 @@ def run_curve(study: Study, task: str, rows: Sequence[int]) -> Curve:
         less = difference(together.sample, own_best.sample)
         means = [float(one.sample.whole.mean()) for one in (own_best, together)]
         points.append(Point(size, means[0], means[1], less))
-    curve = Curve(task, metric, points)
+    origin = study.origin("curve", {"task": task, "rows": list(rows)})
+    curve = Curve(task, metric, points, origin)
     with writing(study.out):
         write_synced(study.out / FILE, curve.as_json())
     return curve

@@ -45,6 +45,11 @@ class _Rows:
     values: np.ndarray
     slopes: np.ndarray
 
+    @property
+    def size(self) -> float:
+        """The mean square of the length of a slope."""
+        return float(np.square(self.slopes).sum(1).mean())
+
     def losses(self, move: np.ndarray) -> np.ndarray:
         """By row, when the parameters have moved."""
         moved = self.values + self.slopes @ move
@@ -74,17 +79,20 @@ def linearised(run: RunFolder) -> dict[tuple[str, str], Estimate]:
     """
     model, experiment = open_model(run.model)
     model.to(choose_device(experiment.train.device)).eval()
-    train, dev = (_gradients(model, experiment, split) for split in ("train", "dev"))
+    with torch.random.fork_rng(), torch.backends.cudnn.flags(enabled=False):
+        torch.manual_seed(0)  # words that `fill` masks
+        train, dev = (_gradients(model, experiment, split) for split in ("train", "dev"))
     tasks = [task for task in train if task in dev]
     penalty = min(_PENALTIES, key=lambda one: _loss_alone(train, dev, one))
-    alone = {task: dev[task].losses(_fitted([train[task]], penalty)) for task in tasks}
+    scales = {task: penalty * train[task].size for task in tasks}
+    alone = {task: dev[task].losses(_fitted([train[task]], scales[task])) for task in tasks}
     found = {}
     for task in tasks:
         before = dev[task].losses(_nowhere(dev[task]))
         found[task, task] = _fall(before, alone[task])
         for other in tasks:
             if other != task:
-                move = _fitted([train[task], train[other]], penalty)
+                move = _fitted([train[task], train[other]], scales[task])
                 found[other, task] = _fall(alone[task], dev[task].losses(move))
     return found
 
@@ -153,9 +161,11 @@ def _linear(task: Task, losses: np.ndarray, gradients: np.ndarray) -> _Rows:
     return _Rows(True, -np.log(np.expm1(losses)), -gradients / wrong[:, None])
 
 
-def _fitted(tasks: Sequence[_Rows], penalty: float) -> np.ndarray:
-    """The move with the least sum of mean losses, by Newton's method; the problem is convex.
+def _fitted(tasks: Sequence[_Rows], scale: float) -> np.ndarray:
+    """The move with the least sum of mean losses and of half its own square times a scale.
 
+    The scale is that of the first task, alone or not: else a task would seem to help or to hurt by
+    the size of its slopes. By Newton's method; the problem is convex.
     It lies where the slopes of the rows point to, so it is sought there: (numbers,).
     """
     slopes = np.concatenate([one.slopes for one in tasks])
@@ -163,7 +173,7 @@ def _fitted(tasks: Sequence[_Rows], penalty: float) -> np.ndarray:
     kept = values > _TINY * values[-1]
     basis = slopes.T @ (vectors[:, kept] / np.sqrt(values[kept]))  # (numbers, directions)
     inside = [_Rows(one.is_class, one.values, one.slopes @ basis) for one in tasks]
-    move: np.ndarray = basis @ _newton(inside, penalty * float(np.square(slopes).sum(1).mean()))
+    move: np.ndarray = basis @ _newton(inside, scale)
     return move
 
 
@@ -195,7 +205,7 @@ def _newton(tasks: Sequence[_Rows], scale: float) -> np.ndarray:
 def _loss_alone(train: Mapping[str, _Rows], dev: Mapping[str, _Rows], penalty: float) -> float:
     """The mean over tasks of what fitting each by itself leaves of its loss on dev."""
     left = [
-        dev[task].losses(_fitted([train[task]], penalty)).mean()
+        dev[task].losses(_fitted([train[task]], penalty * train[task].size)).mean()
         / dev[task].losses(_nowhere(dev[task])).mean()
         for task in train
         if task in dev

@@ -1,6 +1,6 @@
 """Reports: a run, or the studies in a folder, as one page, as Markdown or as JSON."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,12 @@ from polytask.training.folder import RunFolder
 REPORT = "report.html"
 """Of a run or of studies, in their folder."""
 _FORMATS = (".html", ".md", ".json")
+_READ: Mapping[str, Callable[[str], Comparison | Grouping | Curve | Affinity]] = {
+    comparison.FILE: Comparison.from_json,
+    group.FILE: Grouping.from_json,
+    curve.FILE: Curve.from_json,
+    affinity.FILE: Affinity.from_json,
+}
 
 
 def write_report(folder: Path, out: Path, language: str = "en") -> None:
@@ -50,16 +56,17 @@ def write_report(folder: Path, out: Path, language: str = "en") -> None:
 
 
 @contextmanager
-def _reading(file: Path) -> Iterator[None]:
+def _reading(place: Path) -> Iterator[None]:
+    """Tells of a file, or of a folder in which one is not what it should be."""
     try:
         yield
     except (KeyError, TypeError, AttributeError, StopIteration, ValueError) as error:
-        raise RunError(f"{file}: is damaged: {error!r}") from error
+        raise RunError(f"{place}: is damaged: {error!r}") from error
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     """The studies in a folder and right below it, by the names of their files."""
-    for name in (comparison.FILE, group.FILE, curve.FILE, affinity.FILE):
+    for name in _READ:
         below = [] if name == comparison.FILE else sorted(folder.glob(f"*/{name}"))
         yield from ((name, file) for file in [folder / name, *below] if file.is_file())
 
@@ -67,19 +74,22 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
 def _of_studies(folder: Path, files: Sequence[tuple[str, Path]], say: Language) -> Document:
     verdict: list[str] = []
     sections: list[Section] = []
+    origins: list[str] = []
     for name, file in files:
         with _reading(file):
-            text = file.read_text(encoding="utf-8")
-            if name == comparison.FILE:
-                found = Comparison.from_json(text)
+            found = _READ[name](file.read_text(encoding="utf-8"))
+        with _reading(folder):
+            if isinstance(found, Comparison):
                 verdict += comparison_verdict(found, say)
                 sections += comparison_sections(found, folder, say)
-            elif name == curve.FILE:
-                sections.append(curve_section(Curve.from_json(text), say))
-            elif name == group.FILE:
-                sections.append(group_section(Grouping.from_json(text), say))
+            elif isinstance(found, Grouping):
+                sections.append(group_section(found, say))
+            elif isinstance(found, Curve):
+                sections.append(curve_section(found, say))
             else:
-                sections.append(affinity_section(Affinity.from_json(text), say))
+                sections.append(affinity_section(found, say))
+        origins += [one for one in found.origin.told(say) if one not in origins]
     name = folder.resolve().name
     title = say("Did sharing help? {name}", name=name) if verdict else name
-    return Document(title, "", verdict, sections)
+    made = Section(say("How it was made"), told=origins)
+    return Document(title, "", verdict, [*sections, made])

@@ -1,6 +1,7 @@
 """What a report says of one run: scores, losses, weights, gradients."""
 
 import math
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
@@ -11,6 +12,7 @@ from polytask.studies.document import Chart, Document, Section
 from polytask.studies.language import Language
 from polytask.studies.listed import Listed
 from polytask.studies.maps import over_steps
+from polytask.studies.origin import Origin
 from polytask.studies.trust import trust_of
 from polytask.training.folder import RunFolder
 from polytask.training.journal import Event, read_journal
@@ -35,23 +37,16 @@ def run_document(folder: RunFolder, say: Language) -> Document:
             tables=[Listed("", say.each("feed", "times"), times)] if times else [],
         ),
         Section(say("What the journal says"), items=notes),
-        Section(say("How it was made"), told=made_by(folder, say)),
+        Section(say("How it was made"), told=_made_by(folder, say)),
     ]
     title = say("Run {name}", name=folder.path.resolve().name)
     return Document(title, _summary(steps, events, say), (), sections)
 
 
-def made_by(folder: RunFolder, say: Language) -> list[str]:
-    """The command that makes a run again, and the versions it was made with."""
-    command = f"polytask train {folder.path / EXPERIMENT_FILE} --out {folder.path}-again"
-    told = [say("The command: {command}", command=command)]
-    return told + versions_told(versions_of(folder.model), say)
-
-
-def versions_told(versions: Mapping[str, str], say: Language) -> list[str]:
-    """A sentence, if they are known."""
-    shown = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return [say("Versions: {versions}", versions=shown)] if shown else []
+def _made_by(folder: RunFolder, say: Language) -> list[str]:
+    again = folder.path.resolve().with_name(f"{folder.path.resolve().name}-again")
+    words = ["polytask", "train", str(folder.path / EXPERIMENT_FILE), "--out", str(again)]
+    return Origin(shlex.join(words), versions_of(folder.model)).told(say)
 
 
 def _summary(steps: Sequence[Event], events: Sequence[Event], say: Language) -> str:
@@ -177,7 +172,7 @@ def headlines(evaluations: Sequence[Event]) -> dict[str, Points]:
     found: dict[str, list[tuple[float, float]]] = {}
     for event in evaluations:
         for task, metrics in event["metrics"].items():
-            name, value = next(iter(metrics.items()))
+            name, value = next(iter(metrics.items()), ("", None))
             if value is not None:
                 found.setdefault(f"{task} ({name})", []).append((event["step"], value))
     return dict(sorted(found.items()))

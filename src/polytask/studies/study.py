@@ -2,8 +2,7 @@
 
 import hashlib
 import re
-import shlex
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -13,6 +12,7 @@ from rich.console import Console
 from polytask.build import Experiment, read_experiment
 from polytask.config.experiment import dump_yaml
 from polytask.errors import ConfigError
+from polytask.studies.origin import Origin, origin
 from polytask.studies.runs import Planned, train_all
 from polytask.studies.ways import asked_for
 from polytask.training.checkpoint import write_synced, writing
@@ -54,15 +54,10 @@ class Study:
         if any(one.partition("=")[0].strip() == "train.seed" for one in self.overrides):
             raise ConfigError("train.seed: each model is trained with every seed; say `seeds`")
 
-    def command(self, verb: str, options: Mapping[str, object]) -> str:
-        """What makes the study again, as it is said in a terminal."""
-        told: dict[str, object] = {"seeds": self.seeds, **options, "out": self.out}
-        words = ["polytask", verb, str(self.path)]
-        for name, value in told.items():
-            values = value if isinstance(value, list | tuple) else [value]
-            words += [word for one in values for word in (f"--{name}", str(one))]
-        words += [word for one in self.overrides for word in ("--set", one)]
-        return shlex.join(words)
+    def origin(self, verb: str, options: Mapping[str, object]) -> Origin:
+        """What makes the study again."""
+        told = {"seeds": self.seeds, **options, "out": self.out}
+        return origin(verb, self.path, told, self.overrides)
 
     def together(self) -> list[Planned]:
         """All tasks in one model, a run a seed."""
@@ -87,7 +82,7 @@ class Study:
         file = self.out / "alone" / f"{task}.yaml"
         with writing(file):
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_synced(file, dump_yaml(of_tasks(experiment, [task])))
+            write_synced(file, dump_yaml(of_tasks(experiment, [task], epochs)))
         return {
             length: self._planned(
                 f"{task} alone, {length}",
@@ -106,9 +101,9 @@ class Study:
         file = self.out / "groups" / f"{name}.yaml"
         with writing(file):
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_synced(file, dump_yaml(of_tasks(experiment, tasks)))
-        options = [f"train.epochs={epochs}"]
-        return self._planned(", ".join(tasks), file, file.parent / name, options)
+            write_synced(file, dump_yaml(of_tasks(experiment, tasks, epochs)))
+        read_experiment(file)
+        return self._planned(", ".join(tasks), file, file.parent / name, ())
 
     def _lengths(self, epochs: int) -> dict[str, list[str]]:
         """How long a task is trained alone: names and overrides."""
@@ -137,34 +132,33 @@ class Study:
         ]
 
 
-def of_tasks(experiment: Experiment, names: Sequence[str]) -> dict[str, object]:
-    """The experiment of some of its tasks: what speaks of the others is left out.
+def of_tasks(experiment: Experiment, names: Sequence[str], epochs: int) -> dict[str, object]:
+    """The experiment of some of its tasks, for so many epochs: the others are left out of it.
 
-    One task alone has nothing to mix or to balance.
+    A section `mixing` or `balancing` that means nothing without the others, and those of one task
+    alone, become plain: in proportion to sizes, static.
     """
     plain = cast(Mapping[str, dict[str, object]], experiment.plain)
     tasks = {
         name: _among(cast(Mapping[str, object], plain["tasks"][name]), names) for name in names
     }
+    if all(task.get("auxiliary") for task in tasks.values()):
+        tasks = {name: {**task, "auxiliary": None} for name, task in tasks.items()}
     data = list(dict.fromkeys(cast(str, task["data"]) for task in tasks.values()))
+    absent = {*plain["tasks"], *plain["data"]} - {*names, *data}
     power = {name: experiment.oversample[name] for name in names if name in experiment.oversample}
-    mixing: Mapping[str, object] = {"kind": "proportional"}
-    balancing: Mapping[str, object] = {"kind": "static"}
-    if len(names) > 1:
-        others = {*plain["tasks"], *plain["data"]} - {*names, *data}
-        mixing, balancing = (
-            _without(cast(Mapping[str, object], plain[section]), others)
-            for section in ("mixing", "balancing")
-        )
+    mixing = _without(plain["mixing"], absent) if len(names) > 1 else None
+    balancing = _without(plain["balancing"], set(plain["tasks"]) - set(names))
     train = plain["train"]
     select = train["select"] if train["select"] in ("worst", *names) else "mean"
+    rest = {"epochs": epochs, "select": select, "max_steps": None, "patience": None}
     return {
         **plain,
         "data": {one: plain["data"][one] for one in data},
         "tasks": tasks,
-        "mixing": {**mixing, "oversample": power or None},
-        "balancing": balancing,
-        "train": {**train, "select": select, "max_steps": None, "patience": None},
+        "mixing": {**(mixing or {"kind": "proportional"}), "oversample": power or None},
+        "balancing": (balancing if len(names) > 1 else None) or {"kind": "static"},
+        "train": {**train, **rest},
     }
 
 
@@ -180,11 +174,31 @@ def _among(task: Mapping[str, object], names: Sequence[str]) -> dict[str, object
     return kept | {key: task[key] for key in ("auxiliary",) if key in task}
 
 
-def _without(section: Mapping[str, object], others: Set[str]) -> dict[str, object]:
-    """A section, its options by task or data set without those of others."""
-    return {
-        key: {name: one for name, one in value.items() if name not in others}
-        if isinstance(value, Mapping)
-        else value
-        for key, value in section.items()
-    }
+def _without(section: Mapping[str, object], absent: Set[str]) -> dict[str, object] | None:
+    """A section without its options by absent task or data set; None if it cannot be without."""
+    kept: dict[str, object] = {}
+    for key, value in section.items():
+        kept[key] = value
+        if isinstance(value, Mapping):
+            kept[key] = {name: one for name, one in value.items() if _root(name) not in absent}
+            if value and not kept[key]:
+                return None
+        elif any(text in absent for text in _texts(value)):
+            return None
+    return kept
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every name in a value."""
+    if isinstance(value, str):
+        yield _root(value)
+    elif isinstance(value, Mapping):
+        yield from map(_root, value)
+        yield from (text for one in value.values() for text in _texts(one))
+    elif isinstance(value, list | tuple):
+        yield from (text for one in value for text in _texts(one))
+
+
+def _root(name: str) -> str:
+    """The data set of a feed such as `mails/text`."""
+    return name.partition("/")[0]

@@ -52,9 +52,13 @@ class Estimate:
         mean, margin = (math.nan if one is None else one for one in (held["mean"], held["margin"]))
         return cls(mean, margin)
 
+    def shown(self, form: str) -> str:
+        """Both numbers in a form, the margin where it is known and without a sign."""
+        margin = "" if math.isnan(self.margin) else f" ± {format(self.margin, form.lstrip('+'))}"
+        return format(self.mean, form) + margin
+
     def __str__(self) -> str:
-        shown = "" if math.isnan(self.margin) else f" ± {self.margin:.4f}"
-        return f"{self.mean:.4f}{shown}"
+        return self.shown(".4f")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,12 @@ _MOST_LABELS = 24
 _SHOWN_OF_A_MISTAKE = ("where", "text", "gold", "answer")
 
 
-def trust_of(folder: RunFolder, metrics: Mapping[str, Any], say: Language) -> list[Section]:
+def trust_of(
+    folder: RunFolder, metrics: Mapping[str, Any], say: Language, whose: str = ""
+) -> list[Section]:
     """What is known of the tasks on test, or on dev if test was not scored.
+
+    whose: a sentence on what model it is, where there are several.
 
     Raises RunError for a damaged file of mistakes.
     """
@@ -45,7 +49,7 @@ def trust_of(folder: RunFolder, metrics: Mapping[str, Any], say: Language) -> li
         "that got the label of a column."
     )
     title = say("How far the scores on {split} can be trusted", split=split)
-    return [Section(title, about, parts=parts)]
+    return [Section(title, f"{whose} {about}".strip(), parts=parts)]
 
 
 def _mistakes(folder: RunFolder, split: str) -> Mapping[str, Any]:
