@@ -57,7 +57,7 @@ def test_two_tasks_with_nothing_in_common_on_two_numbers_are_hurt(tmp_path: Path
         epochs=10,
     )
 
-    assert list(found.verdicts.values()) == ["hurt", "hurt"], found.markdown()
+    assert list(found.verdicts.values()) == ["hurt", "hurt"], found.summary()
 
 
 def test_a_small_task_beside_a_large_copy_with_other_names_is_helped(tmp_path: Path) -> None:
@@ -69,8 +69,8 @@ def test_a_small_task_beside_a_large_copy_with_other_names_is_helped(tmp_path: P
         epochs=3,
     )
 
-    assert found.verdicts["one"] == "helped", found.markdown()
-    assert found.verdicts["other"] in ("no evidence", "equivalent"), found.markdown()
+    assert found.verdicts["one"] == "helped", found.summary()
+    assert found.verdicts["other"] in ("no evidence", "equivalent"), found.summary()
 
 
 def test_unrelated_tasks_with_enough_data_and_room_are_neither(tmp_path: Path) -> None:
@@ -82,4 +82,4 @@ def test_unrelated_tasks_with_enough_data_and_room_are_neither(tmp_path: Path) -
         epochs=3,
     )
 
-    assert set(found.verdicts.values()) <= {"no evidence", "equivalent"}, found.markdown()
+    assert set(found.verdicts.values()) <= {"no evidence", "equivalent"}, found.summary()
