@@ -101,8 +101,8 @@ def report(run: str | Path, *, out: str | Path | None = None, lang: str = "en") 
     """Writes what a run, or the studies in a folder, found: by default `report.html` in there.
 
     The folder is that of a run, finished or not, or of a comparison, a grouping, a learning curve
-    or an affinity; studies in folders right below it are shown too. `out` ends in `.html` for a page, in
-    `.md` for Markdown or in `.json`. lang: `en` or `zh`. Raises PolytaskError.
+    or an affinity; studies in folders right below it are shown too. `out` ends in `.html` for a
+    page, in `.md` for Markdown or in `.json`. lang: `en` or `zh`. Raises PolytaskError.
     """
     folder = Path(run)
     file = folder / REPORT if out is None else Path(out)
