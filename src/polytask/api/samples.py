@@ -19,7 +19,7 @@ from polytask.training.folder import RunFolder
 
 SAMPLES = ("english", "chinese")
 """The experiments that come with the package."""
-_SMALL = ("data.messages.limit=200", "train.epochs=4", "train.batch_tokens=512")
+_SMALL = ("data.messages.limit=400", "train.epochs=3", "train.batch_tokens=256")
 """What makes the comparison of the sample one of minutes."""
 
 
