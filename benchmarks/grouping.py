@@ -3,12 +3,13 @@
 Trains each of six tasks alone and with each other, on at most 400 rows and for 3 epochs, with
 three seeds, and all six together once with looks at their gradients. Of each pair the gain is the
 mean of (together - alone) / alone over its two tasks, on dev. Prints it beside what affinities
-foretell, and Spearman's rank correlation of both with an interval (pairs and seeds drawn again).
+foretell, and Spearman's rank correlation of both, with an interval from leaving out each task.
 
     python benchmarks/grouping.py --jobs 2
 """
 
 import argparse
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
@@ -16,16 +17,17 @@ from statistics import fmean
 import numpy as np
 from _common import RECIPES, ROOT, print_closing_line
 from rich.console import Console
-from scipy.stats import spearmanr
+from scipy.stats import spearmanr, t
 
 from polytask.build import read_experiment
 from polytask.config.experiment import dump_yaml
 from polytask.studies.affinity import Affinity, run_affinity
 from polytask.studies.runs import Planned, dev_headlines
+from polytask.studies.significance import mean_gain
 from polytask.studies.study import Study, of_tasks
 
 TASKS = ["intent", "slots", "banking", "rare_entities", "valence", "similarity"]
-ROWS, EPOCHS, SEEDS, EVERY, DRAWS = 400, 3, 3, 10, 10_000
+ROWS, EPOCHS, SEEDS, EVERY = 400, 3, 3, 10
 
 Pair = tuple[str, str]
 
@@ -42,24 +44,22 @@ def six(out: Path) -> Path:
     return file
 
 
-def realised(study: Study) -> dict[Pair, np.ndarray]:
-    """By pair its gain, by seed of the pair."""
+def realised(study: Study) -> dict[Pair, float]:
+    """By pair its mean relative gain, over seeds and both tasks."""
     experiment = read_experiment(study.path)
     alone = {task: study.subset(experiment, [task], EPOCHS) for task in TASKS}
     pairs = {pair: study.subset(experiment, pair, EPOCHS) for pair in combinations(TASKS, 2)}
     study.train([run for runs in (*alone.values(), *pairs.values()) for run in runs])
-    own = {task: fmean(headline(run, task) for run in runs) for task, runs in alone.items()}
+    own = {task: headline(runs, task) for task, runs in alone.items()}
     return {
-        pair: np.array(
-            [fmean(headline(run, task) / own[task] - 1 for task in pair) for run in runs]
-        )
+        pair: mean_gain([(headline(runs, task), own[task]) for task in pair])
         for pair, runs in pairs.items()
     }
 
 
-def headline(run: Planned, task: str) -> float:
-    """On dev."""
-    return dev_headlines(run.run)[task]
+def headline(runs: Sequence[Planned], task: str) -> float:
+    """On dev, the mean over seeds."""
+    return fmean(dev_headlines(run.run)[task] for run in runs)
 
 
 def foretold(found: Affinity) -> dict[str, dict[Pair, float]]:
@@ -74,20 +74,20 @@ def foretold(found: Affinity) -> dict[str, dict[Pair, float]]:
     }
 
 
-def correlation(said: dict[Pair, float], gains: dict[Pair, np.ndarray]) -> tuple[float, ...]:
-    """Spearman's, and an interval of 95 % from pairs and seeds drawn again."""
-    pairs = list(gains)
-    values = np.array([said[pair] for pair in pairs])
-    real = np.stack([gains[pair] for pair in pairs])  # (pairs, seeds)
-    draw = np.random.default_rng(0)
-    found = []
-    for _ in range(DRAWS):
-        rows = draw.integers(len(pairs), size=len(pairs))
-        seeds = draw.integers(real.shape[1], size=real.shape)
-        means = np.take_along_axis(real, seeds, axis=1).mean(1)
-        found.append(spearmanr(values[rows], means[rows]).statistic)
-    low, high = np.nanquantile(found, [0.025, 0.975])
-    return float(spearmanr(values, real.mean(1)).statistic), float(low), float(high)
+def correlation(said: Mapping[Pair, float], gains: Mapping[Pair, float]) -> tuple[float, float]:
+    """Spearman's, and half its interval of 95 %: a jackknife that leaves out a task at a time.
+
+    Pairs that share a task depend on each other, so they are left out together.
+    """
+
+    def of(pairs: Sequence[Pair]) -> float:
+        found = spearmanr([said[pair] for pair in pairs], [gains[pair] for pair in pairs])
+        return float(found.statistic)
+
+    without = np.array([of([pair for pair in gains if task not in pair]) for task in TASKS])
+    num = len(TASKS)
+    error = np.sqrt((num - 1) * without.var())
+    return of(list(gains)), float(t.ppf(0.975, num - 1) * error)
 
 
 def main() -> None:
@@ -103,14 +103,14 @@ def main() -> None:
     print(
         "| pair | gain | cosines | look-ahead | linearised |\n| --- | ---: | ---: | ---: | ---: |"
     )
-    for pair in sorted(gains, key=lambda one: -gains[one].mean()):
+    for pair in sorted(gains, key=lambda one: -gains[one]):
         cells = [f"{said[name][pair]:+.4f}" for name in said]
-        print(f"| {', '.join(pair)} | {gains[pair].mean():+.2%} | {' | '.join(cells)} |")
+        print(f"| {', '.join(pair)} | {gains[pair]:+.2%} | {' | '.join(cells)} |")
     figures = {}
     for name, pairs in said.items():
-        value, low, high = correlation(pairs, gains)
-        print(f"{name}: Spearman {value:+.2f} ({low:+.2f} to {high:+.2f})")
-        figures |= {name: value, f"{name}.low": low, f"{name}.high": high}
+        value, margin = correlation(pairs, gains)
+        print(f"{name}: Spearman {value:+.2f} ± {margin:.2f}")
+        figures |= {name: value, f"{name}.margin": margin}
     print_closing_line(figures, {})
 
 
