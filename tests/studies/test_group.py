@@ -117,7 +117,7 @@ def test_as_many_models_as_tasks_at_most(planted: Path, tmp_path: Path, models: 
             "mixing",
             "proportional",
         ),
-        ("mixing={kind: temperature}", "mixing", "temperature"),
+        ("mixing={kind: temperature, oversample: {noise: 0.5}}", "mixing", "temperature"),
     ],
 )
 def test_what_means_nothing_without_other_tasks_becomes_plain(

@@ -176,9 +176,10 @@ def _among(task: Mapping[str, object], names: Sequence[str]) -> dict[str, object
 
 def _without(section: Mapping[str, object], absent: Set[str]) -> dict[str, object] | None:
     """A section without its options by absent task or data set; None if it cannot be without."""
-    kept: dict[str, object] = {}
+    kept = dict(section)
     for key, value in section.items():
-        kept[key] = value
+        if key in ("kind", "oversample"):  # the latter is told by `of_tasks`
+            continue
         if isinstance(value, Mapping):
             kept[key] = {name: one for name, one in value.items() if _root(name) not in absent}
             if value and not kept[key]:
