@@ -8,9 +8,7 @@ from typing import overload
 from rich.console import Console
 
 from polytask.build import layout as experiment_layout
-from polytask.build import (
-    read_experiment,
-)
+from polytask.build import read_experiment
 from polytask.config.experiment import json_schema
 from polytask.data.tables import default_cache
 from polytask.evaluation.check import Check, check_experiment

@@ -9,9 +9,7 @@ from rich.console import Console
 
 from polytask.api.runs import evaluate, train
 from polytask.api.studies import compare
-from polytask.build import (
-    read_experiment,
-)
+from polytask.build import read_experiment
 from polytask.config.experiment import dump_yaml
 from polytask.errors import RunError
 from polytask.ship.evaluation import Evaluation

@@ -165,8 +165,8 @@ def _fitted(tasks: Sequence[_Rows], scale: float) -> np.ndarray:
     """The move with the least sum of mean losses and of half its own square times a scale.
 
     The scale is that of the first task, alone or not: else a task would seem to help or to hurt by
-    the size of its slopes. By Newton's method; the problem is convex.
-    It lies where the slopes of the rows point to, so it is sought there: (numbers,).
+    the size of its slopes. The move, (numbers,), lies where the slopes of the rows point to, so it
+    is sought there, by Newton's method; the problem is convex.
     """
     slopes = np.concatenate([one.slopes for one in tasks])
     values, vectors = np.linalg.eigh(slopes @ slopes.T)

@@ -96,7 +96,7 @@ def _of_steps(
         say,
     )
     yield _lines(
-        say("Scores on dev"), say("The headline of each task."), headlines(evaluations), say
+        say("Scores on dev"), say("The headline of each task."), _headlines(evaluations), say
     )
     yield _lines(
         say("Weights"),
@@ -167,8 +167,7 @@ def _of_look(looks: Sequence[Event], field: str) -> dict[str, Points]:
     return _by_task([{"step": step["step"], **step["look"]} for step in looks], field)
 
 
-def headlines(evaluations: Sequence[Event]) -> dict[str, Points]:
-    """By task and metric the first metric on dev over the steps."""
+def _headlines(evaluations: Sequence[Event]) -> dict[str, Points]:
     found: dict[str, list[tuple[float, float]]] = {}
     for event in evaluations:
         for task, metrics in event["metrics"].items():

@@ -14,13 +14,14 @@ from polytask.studies.maps import matrix
 def curve_section(curve: Curve, say: Language) -> Section:
     """Scores over rows of train, whose logarithm is drawn."""
     lines = {
-        say("alone"): [(math.log10(one.rows), one.alone) for one in curve.points],
-        say("together"): [(math.log10(one.rows), one.together) for one in curve.points],
+        say("alone"): [(one.rows, one.alone) for one in curve.points],
+        say("together"): [(one.rows, one.together) for one in curve.points],
     }
+    drawn = {name: [(math.log10(x), y) for x, y in points] for name, points in lines.items()}
     return Section(
         say("Learning curve of {task}", task=curve.task),
         say("{metric} on test by rows of train.", metric=curve.metric),
-        charts=[Chart(line_chart(lines, say("rows"), lambda x: f"{10**x:,.0f}"), lines)],
+        charts=[Chart(line_chart(drawn, say("rows"), lambda x: f"{10**x:,.0f}"), lines)],
         tables=[curve.listed(say)],
     )
 
